@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from marin_build.cli.group import cli
+from marin_build.cli.options import pipeline_options
 
 PAGE = Path(__file__).parent / "reference" / "command-line.md"
 
@@ -25,34 +26,56 @@ error. Whatever a pipeline prints while it loads, or later, goes to standard err
 Python, a C library, a thread or a child process. Only a step of `marin-build run` has standard
 output itself.
 
-[Exit codes](exit-codes.md) has a table of its own. `-f`, `--prefix`, `--profile`, `--set`,
-`--params`, `--engine` and `--code-policy` choose the pipeline, its place, its parameters and its
-code policy; [configuration](configuration.md) gives their defaults.
+[Exit codes](exit-codes.md) has a table of its own.
+
+## Options of the pipeline
+
+These choose the pipeline, its place, its parameters and its code policy. Most commands have them;
+[configuration](configuration.md) gives their defaults.
 """
 
 
 def command_line_reference() -> str:
     """Return the text of the page."""
+    probe = click.command()(pipeline_options(lambda **_: None))
+    shared = _options(probe)
+    commands = _commands()
+    sections = ["\n".join([HEAD, *shared]) + "\n"]
+    sections += [_section(name, command, shared) for name, command in commands.items()]
+    return "\n".join(sections)
+
+
+def _commands() -> dict[str, click.Command]:
+    """Return all commands by what is typed for them: `config show`."""
     context = click.Context(cli, info_name="marin-build")
-    sections = [HEAD]
+    found: dict[str, click.Command] = {}
     for name in cli.list_commands(context):
         command = cli.get_command(context, name)
         assert command is not None
         if isinstance(command, click.Group):
-            sections += [_section(f"{name} {sub}", each) for sub, each in command.commands.items()]
+            found |= {f"{name} {sub}": each for sub, each in command.commands.items()}
         else:
-            sections.append(_section(name, command))
-    return "\n".join(sections)
+            found[name] = command
+    return found
 
 
-def _section(name: str, command: click.Command) -> str:
+def _section(name: str, command: click.Command, shared: list[str]) -> str:
     arguments = [p for p in command.params if isinstance(p, click.Argument)]
-    options = [p for p in command.params if isinstance(p, click.Option)]
     usage = " ".join(["marin-build", name, "[OPTIONS]", *map(_argument, arguments)])
     lines = [f"## marin-build {name}", "", "```text", usage, "```", "", _prose(command.help or "")]
+    options = _options(command)
+    here = [line for line in options if line in shared]
+    if len(here) < len(shared) - 1:  # a few of them; all but `-f`, where that means --follow
+        here = []
     if options:
-        lines += ["", *map(_option, options)]
+        lines += ["", *(line for line in options if line not in here)]
+    if here:
+        lines.append("- [Options of the pipeline](#options-of-the-pipeline)")
     return "\n".join(lines) + "\n"
+
+
+def _options(command: click.Command) -> list[str]:
+    return [_option(p) for p in command.params if isinstance(p, click.Option)]
 
 
 def _prose(text: str) -> str:

@@ -35,10 +35,17 @@ def tables() -> str:
         if repeated:
             eras = [_ERA_NAMES[era] for era, row in zip(ERAS, of_eras, strict=True) if row.repeats]
             when = f" ({eras[0]} era)" if len(eras) == 1 else ""
-            others = ", ".join(f"`{other}`" for other in sorted(repeated))
-            lines += [f"The names of {others}{when}{', and:' if any(own) else '.'}", ""]
-        if any(own):
-            lines += ["| name | ours | differences |", "|---|---|---|", *_rows(own, of_eras), ""]
+            lines += [
+                f"The names of {_listed(sorted(repeated))}{when}{', and:' if any(own) else '.'}",
+                "",
+            ]
+        same = _same(own, of_eras)
+        for home, names in same.items():
+            lines += [f"In `{home}`, without differences: {_listed(names)}.", ""]
+        told = {name for names in same.values() for name in names}
+        rows = _rows([{n: home for n, home in o.items() if n not in told} for o in own], of_eras)
+        if rows:
+            lines += ["| name | ours | differences |", "|---|---|---|", *rows, ""]
     return "\n".join(lines)
 
 
@@ -46,6 +53,21 @@ def _own(row: MarinModule, modules: Mapping[str, MarinModule]) -> Mapping[str, s
     """Return the names of a module that it does not only repeat."""
     repeated = {one for other in row.repeats for one in modules[other].ours.items()}
     return {name: home for name, home in row.ours.items() if (name, home) not in repeated}
+
+
+def _same(own: Sequence[Mapping[str, str]], of_eras: Sequence[MarinModule]) -> dict[str, list[str]]:
+    """Return, by module of ours, names that are called the same there and do the same."""
+    found: dict[str, list[str]] = {}
+    for name, home in sorted(own[0].items()):
+        module, _, called = home.removeprefix("marin_build.").rpartition(".")
+        differs = any(row.differences.get(name) for row in of_eras)
+        if called == name and module and own[1].get(name) == home and not differs:
+            found.setdefault(module, []).append(name)
+    return found
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _rows(own: Sequence[Mapping[str, str]], of_eras: Sequence[MarinModule]) -> list[str]:

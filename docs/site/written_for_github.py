@@ -31,6 +31,7 @@ _FENCED = re.compile(r"(^(?:<!-- file: \S+ -->\n)?```.*?^```$)", re.DOTALL | re.
 _LINK = re.compile(r"(?<=\]\()[^()\s#:]+(?=[#)])")
 _INDENTED = re.compile(r"^(?=  )", re.MULTILINE)
 _ITEM = re.compile(r"\n(?=(?:-|\d+\.) )")
+_NOT_RUN = re.compile(r"^<!-- not run: .* -->\n", re.MULTILINE)
 _FILE = re.compile(r"\A<!-- file: (\S+) -->\n```(\w*)")
 
 
@@ -53,7 +54,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, **_: objec
     source = str(config.extra["source"])
     return "".join(
         _with_title(part) if number % 2 else _text(part, page.file.src_uri, source)
-        for number, part in enumerate(_FENCED.split(markdown))
+        for number, part in enumerate(_FENCED.split(_NOT_RUN.sub("", markdown)))
     )
 
 

@@ -16,7 +16,7 @@ from marin_build.text.moments import stamp
 from marin_build.untrusted_json import number, parse_json, text, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
     from marin_build.apply.events import Event
@@ -127,7 +127,20 @@ def parse_journal(data: bytes, *, only_totals: bool = False) -> Journal:
 
     """
     first, _, rest = data.partition(b"\n")
-    head = _parse_line(first)
+    header, time = parse_header(first)
+    if only_totals:
+        rest = _first_and_last(rest)
+    return Journal(header, time, tuple(parse_entries(rest)))
+
+
+def parse_header(line: bytes) -> tuple[Header, str]:
+    """Read the first line; return also when the run began, as ISO 8601 in UTC.
+
+    Raises:
+        UnreadableJournalError: it does not say that it is of a journal that can be read here.
+
+    """
+    head = _parse_line(line)
     if head is None or head.get("schema") != SCHEMA:
         raise UnreadableJournalError("its first line does not name the schema of a journal")
     if head.get("schema_version") != SCHEMA_VERSION:
@@ -136,22 +149,22 @@ def parse_journal(data: bytes, *, only_totals: bool = False) -> Journal:
         run, worker, version = (text(head[key]) for key in ("run", "worker", "marin_build"))
         boot, start = text(head.get("boot", "")), whole(head.get("start"))
         header = Header(run, worker, whole(head["pid"]), version, boot, start)
-        time = text(head["time"])
+        return header, text(head["time"])
     except KeyError as missing:
         raise UnreadableJournalError(f"its first line lacks {missing}") from None
     except ValueError as error:
         raise UnreadableJournalError(f"its first line has {error}") from None
-    if only_totals:
-        rest = _first_and_last(rest)
-    entries = []
-    for line in rest.splitlines():
+
+
+def parse_entries(lines: bytes) -> Iterator[Entry]:
+    """Yield the entries among some lines after the first one; what is damaged is left out."""
+    for line in lines.splitlines():
         document = _parse_line(line)
         with suppress(ValueError):
             if document is not None and "at" in document:
                 at = number(document.pop("at"))
                 if at <= _LONGEST_RUN:
-                    entries.append(Entry(text(document.pop("event", "")), at, document))
-    return Journal(header, time, tuple(entries))
+                    yield Entry(text(document.pop("event", "")), at, document)
 
 
 def _first_and_last(lines: bytes) -> bytes:

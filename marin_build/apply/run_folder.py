@@ -27,7 +27,7 @@ from marin_build.text.readable import did_you_mean
 from marin_build.untrusted_json import parse_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from marin_build.apply.events import Event
     from marin_build.run_step.session import Session
@@ -223,11 +223,20 @@ def run_documents(store: Store, prefix: str) -> dict[str, RunDocument | None]:
         StoreError: the folder of the runs cannot be listed, or the bucket cannot be read.
 
     """
-    known = kept_runs(store, prefix)
-    blobs, _ = read_each(store, [f"{folder_of(prefix, id_)}/{RUN_FILE}" for id_ in known])
+    return documents_of(store, prefix, kept_runs(store, prefix))
+
+
+def documents_of(store: Store, prefix: str, ids: Sequence[str]) -> dict[str, RunDocument | None]:
+    """Return who ran some runs, the one that started last first; None: it cannot be read.
+
+    Raises:
+        StoreError: the bucket cannot be read.
+
+    """
+    blobs, _ = read_each(store, [f"{folder_of(prefix, id_)}/{RUN_FILE}" for id_ in ids])
     found = [
         (id_, _who(blob.data) if blob is not None else None)
-        for id_, blob in zip(known, blobs, strict=True)
+        for id_, blob in zip(ids, blobs, strict=True)
     ]
     found.sort(key=lambda each: (each[1].start if each[1] is not None else "", each[0]))
     return dict(reversed(found))

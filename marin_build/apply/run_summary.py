@@ -1,12 +1,13 @@
 """What a journal says of a run: how it ended, or how far it came, and what became of each target.
 
-Pure. Whether a run that has not ended still goes on, no journal can say: operations/runs.py looks.
+Pure. Whether a run that has not ended still goes on, no journal can say: operations/runs.py
+looks.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from marin_build.apply.journal import FINISHED
@@ -15,7 +16,7 @@ from marin_build.plan.payload_diff import dependency_name
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from marin_build.apply.journal import Journal
+    from marin_build.apply.journal import Entry, Journal
 
 
 Outcome = Literal[
@@ -59,6 +60,10 @@ class RunTarget:
         message: why it failed or was stopped; or who holds it.
         log: where its log lies; empty if the journal does not say.
         seconds: how long its last attempt took; None if the journal does not say.
+        since: when that event was, in seconds since the run began.
+        job, phase, place: of one that runs as a job: engine and id, `queued` or `running`, and the
+            machines it runs on; empty if the journal does not say.
+        is_tried_again: whether it failed, and the run tries it again.
 
     """
 
@@ -70,6 +75,11 @@ class RunTarget:
     message: str = ""
     log: str = ""
     seconds: float | None = None
+    since: float = 0.0
+    job: str = ""
+    phase: str = ""
+    place: str = ""
+    is_tried_again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,28 +108,56 @@ class RunSummary:
         return tuple(each for each in self.targets if each.outcome == "begun")
 
 
+class GrowingSummary:
+    """What a journal says of its run, while it grows."""
+
+    def __init__(self) -> None:
+        self.targets: dict[str, RunTarget] = {}
+        """By id, in the order of their first event."""
+        self.expanded = 0
+        """How many targets more are to be built than the run knew when it began."""
+        self._totals: Mapping[str, Any] | None = None
+        self._to_build: int | None = None
+        self._at = 0.0
+
+    def add(self, entry: Entry) -> str | None:
+        """Take note of an entry; return the id of the target that it is about, if it is."""
+        self._at = max(self._at, entry.at)
+        id_ = _text(entry.fields.get("target"))
+        if (outcome := _BY_EVENT.get(entry.event)) is not None:
+            self.targets[id_] = _run_target(id_, outcome, entry, self.targets.get(id_))
+            return id_
+        match entry.event:
+            case "apply_started":
+                self._to_build = _whole(entry.fields.get("to_build"))
+            case "apply_expanded":
+                self.expanded += _whole(entry.fields.get("to_build")) or 0
+            case "job_moved" | "step_lingers" if id_ in self.targets:
+                self.targets[id_] = _moved(self.targets[id_], entry)
+                return id_
+            case event if event == FINISHED:
+                self._totals = entry.fields
+        return None
+
+    def so_far(self) -> RunSummary:
+        """Return what the entries say so far."""
+        found = tuple(self.targets.values())
+        if self._totals is None:
+            counts = Counter(each.outcome for each in found)
+            return RunSummary(None, self._at, counts, self._to_build, found)
+        totals = self._totals
+        counts = Counter({name: _whole(totals.get(key)) or 0 for name, key in _COUNTS.items()})
+        seconds = totals.get("seconds")
+        took = float(seconds) if isinstance(seconds, int | float) and seconds >= 0 else self._at
+        return RunSummary(_outcome(totals, counts), took, +counts, self._to_build, found)
+
+
 def summary_of(journal: Journal) -> RunSummary:
     """Return what a journal says of its run, as far as it was written."""
-    targets: dict[str, RunTarget] = {}
-    totals: Mapping[str, Any] | None = None
-    to_build, at = None, 0.0
+    growing = GrowingSummary()
     for entry in journal.entries:
-        at = max(at, entry.at)
-        if entry.event == "apply_started":
-            to_build = _whole(entry.fields.get("to_build"))
-        elif entry.event == FINISHED:
-            totals = entry.fields
-        elif (outcome := _BY_EVENT.get(entry.event)) is not None:
-            id_ = _text(entry.fields.get("target"))
-            targets[id_] = _run_target(id_, outcome, entry.fields)
-    found = tuple(targets.values())
-    if totals is None:
-        counts = Counter(each.outcome for each in found)
-        return RunSummary(None, at, counts, to_build, found)
-    counts = Counter({name: _whole(totals.get(key)) or 0 for name, key in _COUNTS.items()})
-    seconds = totals.get("seconds")
-    took = float(seconds) if isinstance(seconds, int | float) and seconds >= 0 else at
-    return RunSummary(_outcome(totals, counts), took, +counts, to_build, found)
+        growing.add(entry)
+    return growing.so_far()
 
 
 def _outcome(totals: Mapping[str, Any], counts: Mapping[TargetOutcome, int]) -> Outcome:
@@ -133,7 +171,10 @@ def _outcome(totals: Mapping[str, Any], counts: Mapping[TargetOutcome, int]) -> 
     return "built" if counts["built"] else "reused"
 
 
-def _run_target(id_: str, outcome: TargetOutcome, fields: Mapping[str, Any]) -> RunTarget:
+def _run_target(
+    id_: str, outcome: TargetOutcome, entry: Entry, before: RunTarget | None
+) -> RunTarget:
+    fields = entry.fields
     name, seconds = _text(fields.get("name")), fields.get("seconds")
     said = (fields.get(key) for key in ("message", "held_by", "reason", "upstream"))
     exit_code = fields.get("exit_code")
@@ -146,7 +187,20 @@ def _run_target(id_: str, outcome: TargetOutcome, fields: Mapping[str, Any]) -> 
         next((text for each in said if (text := _text(each))), ""),
         _text(fields.get("log")),
         float(seconds) if isinstance(seconds, int | float) else None,
+        entry.at,
+        before.job if before is not None and outcome != "begun" else "",
+        is_tried_again=outcome == "failed" and fields.get("retry_in") is not None,
     )
+
+
+def _moved(target: RunTarget, entry: Entry) -> RunTarget:
+    """Return a target of whose job something new is known, or that waits for what it left."""
+    if entry.event == "step_lingers":
+        return replace(target, message=_text(entry.fields.get("text")))
+    job, phase, place, message = (
+        _text(entry.fields.get(key)) for key in ("job", "phase", "place", "message")
+    )
+    return replace(target, job=job, phase=phase, place=place, message=message)
 
 
 def _text(value: object) -> str:

@@ -123,7 +123,7 @@ class Holders:
         )
         over = self._plan.snapshot.of(index).status_version
         force = index in session.forced and seen.status_version == over
-        sight = see(seen.status, seen.lease, nonce="", stale=stale, force=force)
+        sight = see(seen, nonce="", stale=stale, force=force)
         return sight is Sight.SAW_HOLDER
 
     def _watch(self, index: int, lease: Lease, version: str, now: float) -> None:

@@ -23,6 +23,7 @@ _COMMANDS = {
     "explain": "Show all that is known about why a target is built, or not.",
     "status": "Show the state of each target, for runs on all machines.",
     "runs": "List the runs under the prefix, by anyone, newest first.",
+    "ui": "Show runs in a browser as they go on.",
     "logs": "Print the log of the newest attempt at a target.",
     "path": "Print where outputs lie, one path or URL a line.",
     "show": "Show an output: its origin, its result and its files.",
@@ -49,6 +50,11 @@ _COMMANDS = {
 """What `--help` lists, each in a line: so it imports no command."""
 _INTERNAL = ("list-targets",)
 """Commands for processes that marin-build starts itself; help does not list them."""
+
+
+def is_command(name: str) -> bool:
+    """Return whether a command has that name."""
+    return name in _COMMANDS
 
 
 class LazyGroup(click.Group):
@@ -126,4 +132,7 @@ def _without_colours() -> bool:
 )
 @click.version_option(package_name="marin-build", message="marin-build %(version)s")
 def cli() -> None:
-    """Plan step graphs declared in Python, and replay them incrementally."""
+    """Plan step graphs declared in Python, and replay them incrementally.
+
+    Begin with `marin-build init`, which writes a pipeline; then `plan`, and `apply`.
+    """

@@ -51,7 +51,9 @@ def run(argv: list[str]) -> int:
         sys.stdout.write(help_asked.format_message() + "\n")
         return EXIT_OK
     except click.ClickException as error:
-        echo(_usage_error(error, argv), err=True, nl=False)
+        from marin_build.cli.usage_errors import usage_error
+
+        echo(usage_error(error, argv), err=True, nl=False)
         return EXIT_USAGE
     except (KeyboardInterrupt, click.exceptions.Abort):
         sys.stderr.write("interrupted\n")
@@ -64,22 +66,6 @@ def run(argv: list[str]) -> int:
             sys.stderr.write(f"error: cannot write to standard output: {why}\n")
             return EXIT_USAGE
         return _report_bug(argv)
-
-
-def _usage_error(error: object, argv: list[str]) -> str:
-    import click
-
-    from marin_build.cli.group import cli
-
-    message = error.format_message()  # type: ignore[attr-defined]
-    text = message[:1].lower() + message[1:].rstrip(".")
-    context = getattr(error, "ctx", None)
-    command = context.command_path if context is not None else "marin-build"
-    if (
-        context is None and argv and argv[0] in cli.list_commands(click.Context(cli))
-    ):  # the parser names none
-        command = f"{command} {argv[0]}"
-    return f"error: {text}\nhint: {command} --help\n"
 
 
 def _report_bug(argv: list[str]) -> int:

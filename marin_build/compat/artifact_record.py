@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 
 from marin_build.errors import NoArtifactError, StoreError
 from marin_build.protocol import layout
+from marin_build.protocol.beside import read_beside
 from marin_build.protocol.launch_provenance import Provenance, launch_provenance
 from marin_build.protocol.record_reader import is_ours
 from marin_build.store.open_store import open_store
@@ -94,11 +95,11 @@ def read_record(output_path: str | os.PathLike[str]) -> ArtifactRecord | None:
     """
     output = resolved(output_path)
     names = (layout.ARTIFACT, layout.RECORD)
-    record, info = open_store(output).get_many([f"{output}/{name}" for name in names])
+    ((record, info),) = read_beside(open_store(output), [output], names)
     if record is None:
-        return _of_executor(info.data) if info is not None else None
-    found = _parsed(record.data)
-    ours = _of_our_runner(info.data) if info is not None and not found.name else None
+        return _of_executor(info) if info is not None else None
+    found = _parsed(record)
+    ours = _of_our_runner(info) if info is not None and not found.name else None
     return found if ours is None else ours.model_copy(update={"result": found.result})
 
 

@@ -58,6 +58,7 @@ class BuildReport:
         reused: how many targets were built before.
         seconds: how long it took.
         outputs: name and place of the requested outputs that are built.
+        drift: which reused targets drifted, in words; empty if none did.
 
     """
 
@@ -66,6 +67,7 @@ class BuildReport:
     reused: int
     seconds: float
     outputs: tuple[tuple[str, str], ...] = ()
+    drift: str = ""
 
     @property
     def headline(self) -> str:
@@ -88,7 +90,7 @@ class BuildReport:
 
 
 def summary_markdown(report: BuildReport) -> str:
-    """Return a run in GitHub's Markdown: headline, what went wrong, what took long, outputs."""
+    """Return a run in GitHub's Markdown; what went wrong comes first."""
     lines = [f"**{report.headline}**", ""]
     if report.run:
         lines += [f"run {code(report.run)}", ""]
@@ -108,6 +110,8 @@ def summary_markdown(report: BuildReport) -> str:
             ("target", "time"), [(each.target, duration_text(each.seconds)) for each in slowest]
         )
         lines += [*_more(len(built)), "</details>", ""]
+    if report.drift:
+        lines += [f"drift: {code(report.drift)}", ""]
     if report.outputs:
         lines += table(("output", "where"), report.outputs)
     return "\n".join(lines).rstrip() + "\n"

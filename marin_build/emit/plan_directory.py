@@ -11,7 +11,8 @@ from marin_build.emit.quoting import plain_words
 from marin_build.pipeline.command import Command, Word
 from marin_build.pipeline.locate import files_that_may_hold
 from marin_build.plan.decisions import Kind
-from marin_build.plan.document import PAGE_FILE, PLAN_FILE, plan_document
+from marin_build.plan.document import PAGE_FILE, PLAN_FILE
+from marin_build.plan.document_of_plan import plan_document
 from marin_build.plan.graph_shape import waves
 from marin_build.plan.reason_text import describe_decision, describe_stably
 from marin_build.text.readable import printable
@@ -186,6 +187,33 @@ class LaterSteps:
 
 def later_script(document: PlanDocument, templates: Templates) -> str:
     """Return the end of a script that replays a whole plan: what the plan does not contain."""
+    return templates.render(
+        "later_steps.sh.j2", expansions=_later(document), command=_command_of(document)
+    )
+
+
+def later_lines(document: PlanDocument) -> list[str]:
+    """Return what such a script says at its end, for files that are no scripts."""
+    if not document.expansions:
+        return []
+    again = f"to go on, plan again: {_command_of(document)}"
+    return [*(each.says for each in _later(document)), again]
+
+
+def _later(document: PlanDocument) -> list[LaterSteps]:
+    return [
+        LaterSteps(
+            each.name,
+            each.declared,
+            f"not in this plan: the steps of {each.name}, known once "
+            f"{', '.join(each.waits_for)} {'is' if len(each.waits_for) == 1 else 'are'} built",
+        )
+        for each in document.expansions
+    ]
+
+
+def _command_of(document: PlanDocument) -> str:
+    """Return the command line that makes a plan again, on one line."""
     words = [
         *("marin-build", "plan", "-f", document.pipeline, "--prefix", document.prefix),
         *(("--engine", document.engine) if document.engine != "local" else ()),
@@ -196,18 +224,7 @@ def later_script(document: PlanDocument, templates: Templates) -> str:
             for part in ("--set", f"{key}={without_secret(key, value)}")
         ),
     ]
-    later = [
-        LaterSteps(
-            each.name,
-            each.declared,
-            f"not in this plan: the steps of {each.name}, known once "
-            f"{', '.join(each.waits_for)} {'is' if len(each.waits_for) == 1 else 'are'} built",
-        )
-        for each in document.expansions
-    ]
-    return templates.render(
-        "later_steps.sh.j2", expansions=later, command=printable(shlex.join(words))
-    )
+    return printable(shlex.join(words))
 
 
 def emit_plan(

@@ -6,7 +6,8 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from marin_build.plan.reason_text import describe, reason_kind, stable_facts
+from marin_build.plan.reason_facts import stable_facts
+from marin_build.plan.reason_text import describe, reason_kind
 from marin_build.redaction import Redactor
 from marin_build.text.secret_shapes import masked_item, masked_text, without_secret
 

@@ -26,12 +26,42 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 _NOT_PLAIN = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 # Characters that could end a block of a page or begin markup in it, and those that are no text.
 _NOT_INLINE = re.compile("[<>&\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
+# What neither make nor ninja reads as anything but a letter, and no shell either.
+_RULE_NAME = re.compile(r"(?!\.)[A-Za-z0-9._+@/-]+", re.ASCII)
 _SAFE_TAIL = re.compile(r"[A-Za-z0-9_@%+=:,./-]+", re.ASCII)
 
 
 def sh(value: str) -> str:
     """Return a string as one word of bash."""
     return shlex.quote(value)
+
+
+def rule_name(value: object) -> str:
+    """Return a name for a rule of make and ninja, unchanged; it is one word of a shell, too.
+
+    Neither of them can quote every character, and the ids of targets have none that needs it.
+
+    Raises:
+        ValueError: the name has a character that could mean something else there.
+
+    """
+    text = str(value)
+    if not _RULE_NAME.fullmatch(text):
+        raise ValueError(f"`{printable(text)}` cannot name a rule of make or ninja")
+    return text
+
+
+def rule_names(values: Iterable[object]) -> str:
+    """Return names for rules of make and ninja, as `rule_name` does, with blanks between them."""
+    return " ".join(map(rule_name, values))
+
+
+def make_sh(values: Iterable[str]) -> str:
+    """Return texts as words of a shell in a recipe of make, or a variable of ninja.
+
+    Each is on one line: neither of the two can hold the end of a line in a command.
+    """
+    return " ".join(sh(printable(value)).replace("$", "$$") for value in values)
 
 
 def comment(value: object) -> str:

@@ -65,6 +65,9 @@ class Templates:
         self._environment.filters.update(
             filters or {},
             sh=quoting.sh,
+            rule_name=quoting.rule_name,
+            rule_names=quoting.rule_names,
+            make_sh=quoting.make_sh,
             comment=quoting.comment,
             yaml=quoting.yaml,
             xml=quoting.xml,

@@ -13,7 +13,7 @@ from marin_build.errors import UsageError
 from marin_build.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from marin_build.emit.templates import Templates
     from marin_build.engines.jobs import JobQueue
@@ -188,12 +188,17 @@ class Engine(ABC, Generic[S]):
         """Return what submits and follows jobs; nothing is asked of the engine yet."""
         raise NotImplementedError  # of an engine with a queue
 
-    def doctor(self) -> list[str]:
-        """Return the lines that `marin-build doctor` shows about this engine on this machine.
+    def doctor(self) -> Iterable[str]:
+        """Yield the lines that `marin-build doctor` shows about this engine on this machine.
 
         It must not change anything, and must end soon even if no server answers.
+
+        Raises:
+            MarinBuildError: nothing can be built with it from here. The lines that were yielded
+                before are shown, too, and the hint is the remedy.
+
         """
-        return []
+        return ()
 
     def trial(self) -> Iterator[str]:
         """Try what jobs rely on with a tiny one; yield a line for each thing as it is seen to hold.

@@ -77,6 +77,24 @@ def is_engine(name: str) -> bool:
     return name in OURS or any(one.name == name for one in registered_engines())
 
 
+def engine_names(engine: str) -> tuple[str, ...]:
+    """Return the names of the engines that `--engine` gives: one, or those of rules.
+
+    Raises:
+        UsageError: there is no such engine, or a rule is malformed.
+
+    """
+    names: tuple[str, ...] = (engine,)
+    if are_routes(engine):
+        from marin_build.engines.routes import parse_routes
+
+        names = tuple(dict.fromkeys(rule.engine for rule in parse_routes(engine)))
+    for name in names:
+        if not is_engine(name):
+            _the_one(name, registered_engines())  # it raises the error about an unknown engine
+    return names
+
+
 def engine_words(name: str) -> tuple[str, ...]:
     """Return the command-line options that choose an engine: none for the default one."""
     return () if name == DEFAULT_ENGINE else ("--engine", name)
@@ -98,9 +116,10 @@ def open_engine(name: str, tables: Mapping[str, Table]) -> Engine[Any]:
         from marin_build.engines.routed import routed_engine
         from marin_build.engines.routes import parse_routes
 
-        rules = parse_routes(name)
-        named = dict.fromkeys(rule.engine for rule in rules)
-        return routed_engine(rules, {each: open_engine(each, tables) for each in named})
+        named = engine_names(name)
+        return routed_engine(
+            parse_routes(name), {each: open_engine(each, tables) for each in named}
+        )
     if name == DEFAULT_ENGINE:
         kind = load_engine(Registered(name, OURS[name], _US))
     else:

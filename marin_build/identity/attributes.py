@@ -21,9 +21,8 @@ from marin_build.identity.canonical import (
     FrozenList,
     Tagged,
     freeze_object,
-    refusal,
-    too_deep,
 )
+from marin_build.identity.refusals import refusal, too_deep
 from marin_build.untrusted_json import is_deep
 
 if TYPE_CHECKING:

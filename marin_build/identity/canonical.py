@@ -10,8 +10,8 @@ import json
 from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING, Any, Never, TypeVar
 
-from marin_build.errors import UnfingerprintableError
 from marin_build.identity.callables import CountsByName, StandsForFunction
+from marin_build.identity.refusals import instead, refusal, too_deep, why_not
 from marin_build.identity.secret import Secret
 from marin_build.untrusted_json import is_deep
 
@@ -147,14 +147,6 @@ def freeze(attrs: Mapping[str, object], where: str) -> FrozenDict:
     return frozen
 
 
-def too_deep(where: str) -> UnfingerprintableError:
-    """Return the error for a value whose record no reader could read."""
-    return UnfingerprintableError(
-        f"cannot fingerprint `{where}`: it contains itself or is nested too deeply",
-        consequence="nothing was run",
-    )
-
-
 def _freeze(value: object, parent: str, key: object) -> Any:
     """Return the canonical form of `value`, which stands at `parent.key`."""
     kind = type(value)
@@ -250,7 +242,7 @@ def freeze_object(value: object, path: str) -> Any:
             )
     if (array_value := _array_library_value(value, path)) is not None:
         return array_value
-    raise refusal(path, _why_not(value), hint=_instead(value))
+    raise refusal(path, why_not(value), hint=instead(value))
 
 
 def _tagged(tag: str, name: str, **parts: object) -> Tagged:
@@ -287,22 +279,3 @@ def _dtype_text(dtype: Any) -> str:
     if getattr(dtype, "names", None):
         return repr(dtype.descr)
     return str(dtype.name if getattr(dtype, "isnative", True) else dtype.str)
-
-
-def _why_not(value: object) -> str:
-    if callable(value):
-        return "a function has no canonical form"
-    return f"{type(value).__module__}.{type(value).__qualname__} has no canonical form"
-
-
-def _instead(value: object) -> str:
-    if callable(value):
-        return "declare its name and a revision number instead"
-    return "declare plain values, a dataclass or a pydantic model instead"
-
-
-def refusal(path: str, why: str, hint: str | None = None) -> UnfingerprintableError:
-    """Return the error for the value at a path that has no canonical form."""
-    return UnfingerprintableError(
-        f"cannot fingerprint `{path}`: {why}", consequence="nothing was run", hint=hint
-    )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.observe.read_history import folders_by_start
 from marin_build.protocol import layout
+from marin_build.protocol.beside import read_beside
 from marin_build.protocol.record_reader import readable_record
 from marin_build.protocol.status import STATUS_SUCCESS, readable_status
 from marin_build.quick_dataclass import dataclass
@@ -63,14 +64,19 @@ def read_outputs(store: Store, places: Sequence[tuple[str, str, str]]) -> list[S
         StoreError: the store cannot be read.
 
     """
-    paths = [f"{path}/{file}" for *_, path in places for file in (layout.STATUS, layout.RECORD)]
-    blobs = iter(store.get_many(paths))
-    found = []
-    for (name, target, path), status, record in zip(places, blobs, blobs, strict=True):
-        said = readable_status(status.data if status is not None else None, path)
-        built = readable_record(record.data if record is not None else None)
-        found.append(StoredOutput(name, target, path, said, built))
-    return found
+    documents = read_beside(store, [path for *_, path in places], (layout.STATUS, layout.RECORD))
+    return [
+        stored_output(place, status, record)
+        for place, (status, record) in zip(places, documents, strict=True)
+    ]
+
+
+def stored_output(
+    place: tuple[str, str, str], status: bytes | None, record: bytes | None
+) -> StoredOutput:
+    """Return an output, by name, id and path, as the bytes of its status and its record show it."""
+    path = place[2]
+    return StoredOutput(*place, readable_status(status, path), readable_record(record))
 
 
 def read_builds(store: Store, prefix: str, name: str) -> list[StoredOutput]:

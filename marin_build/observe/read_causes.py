@@ -79,7 +79,7 @@ def drift_since_earlier(
     if not earlier:
         return {}
     from marin_build.identity.code.document import parse_sources, source_paths
-    from marin_build.plan.drift import drift_of
+    from marin_build.plan.find_drift import drift_of
 
     keys = [build.code_document for build in earlier.values()]
     paths = source_paths(plan.targets.workspace.prefix, keys)

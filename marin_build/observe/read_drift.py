@@ -11,12 +11,7 @@ from marin_build.identity.code.digest import has_drifted
 from marin_build.observe.drift_walk import walk_drift
 from marin_build.plan.reasons import Accepted, BuiltBefore
 from marin_build.protocol.known_versions import keep_versions, read_known_versions
-from marin_build.protocol.provenance import (
-    Environment,
-    Here,
-    read_here,
-    variables_of,
-)
+from marin_build.protocol.provenance import Environment, Here, read_here, variables_of
 from marin_build.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
@@ -190,7 +185,7 @@ def _explained(
     """Return drift with the parts of the code that differ."""
     if not drift.is_unexplained:
         return drift
-    from marin_build.plan.drift import drift_of
+    from marin_build.plan.find_drift import drift_of
 
     told = drift_of(built, documents.get(built.code_document or ""), fn)
     return replace(told, upstream=drift.upstream, environment=drift.environment)
@@ -218,7 +213,7 @@ def variable_drift(step: StepSpec, recorded: Mapping[str, Any] | None) -> tuple[
     then = Environment.of_record(recorded).variables
     if not then and not step.env_vars:
         return ()
-    from marin_build.plan.drift import environment_drift
+    from marin_build.plan.find_drift import environment_drift
 
     now = Environment(variables=variables_of(step.env_vars, step.secrets))
     return environment_drift(Environment(variables=then), now)
@@ -294,6 +289,6 @@ class Environments:
         now = self.today(step, recorded)
         if then == now:
             return ()
-        from marin_build.plan.drift import environment_drift
+        from marin_build.plan.find_drift import environment_drift
 
         return environment_drift(then, now)

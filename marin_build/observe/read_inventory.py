@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from marin_build.errors import CorruptStateError, StoreError
-from marin_build.identity.payload import HASHED_NAME
 from marin_build.observe.read_failures import read_failures
 from marin_build.observe.read_snapshot import doubt_of
 from marin_build.observe.walk_prefix import is_link, walk_prefix
@@ -261,20 +260,12 @@ def _identity(prefix: str, path: str, record: StoredRecord) -> tuple[str, str]:
     A path with a hash says both, whatever a record there says. Else the record says them, if it
     says legal ones; a folder without such a record is a version of what is called as its parent.
     """
-    inside = path.removeprefix(f"{prefix}/")
-    said = record.target
-    if (
-        said
-        and _is_legal(said)
-        and layout.output_under(prefix, dependency_name(said), said) == path
-    ):
-        return dependency_name(said), said
-    if HASHED_NAME.fullmatch(inside) is not None:
-        return dependency_name(inside), inside
-    if said and _is_legal(said):
-        return dependency_name(said), said
-    name, slash, version = inside.rpartition("/")
-    return (name, f"{name}@{version}") if slash else (inside, inside)
+    inside, said = path.removeprefix(f"{prefix}/"), record.target
+    name, id_ = layout.target_under(inside, said)
+    has_hash = id_ == inside != name
+    if has_hash or not said or not _is_legal(said):
+        return name, id_
+    return dependency_name(said), said
 
 
 def _is_legal(target: str) -> bool:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.errors import CorruptStateError
 from marin_build.protocol.attempt_reader import parse_attempt
+from marin_build.protocol.beside import read_beside
 from marin_build.protocol.layout import ARTIFACT, RECORD, attempt_path
 from marin_build.protocol.lineage import Ancestor
 from marin_build.protocol.recipe_reader import made_from, parse_recipe
@@ -13,10 +14,8 @@ from marin_build.protocol.record_reader import readable_record
 from marin_build.workspace.places import is_readable_from
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from marin_build.protocol.attempt_reader import Committed
-    from marin_build.store.base import Store
+    from marin_build.store.base import Blob, Store
 
 
 def read_lineage(target: str, path: str, prefix: str, store: Store) -> list[Ancestor]:
@@ -54,12 +53,13 @@ def read_lineage(target: str, path: str, prefix: str, store: Store) -> list[Ance
 
 def _read(outputs: dict[str, str], store: Store) -> list[Ancestor]:
     paths = list(outputs)
-    documents = iter(_get(store, [f"{p}/{n}" for p in paths for n in (RECORD, ARTIFACT)]))
-    read = []
-    for path, info, artifact in zip(paths, documents, documents, strict=True):
-        read.append((path, readable_record(info), parse_recipe(info, artifact)))
+    documents = read_beside(store, paths, (RECORD, ARTIFACT))
+    read = [
+        (path, readable_record(info), parse_recipe(info, artifact))
+        for path, (info, artifact) in zip(paths, documents, strict=True)
+    ]
     attempts = [attempt_path(p, built.attempt) for p, built, _ in read if built and built.attempt]
-    ended = dict(zip(attempts, _get(store, attempts), strict=True))
+    ended = dict(zip(attempts, store.get_many(attempts), strict=True))
     return [
         Ancestor(
             outputs[path],
@@ -74,14 +74,10 @@ def _read(outputs: dict[str, str], store: Store) -> list[Ancestor]:
     ]
 
 
-def _get(store: Store, paths: Sequence[str]) -> list[bytes | None]:
-    return [blob.data if blob is not None else None for blob in store.get_many(paths)]
-
-
-def _committed(path: str, document: bytes | None) -> Committed | None:
+def _committed(path: str, document: Blob | None) -> Committed | None:
     if document is None:
         return None
     try:
-        return parse_attempt(document, path).committed
+        return parse_attempt(document.data, path).committed
     except CorruptStateError:
         return None

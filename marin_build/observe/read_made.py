@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from marin_build.observe.read_builds import StoredOutput
+from marin_build.observe.read_builds import stored_output
 from marin_build.protocol import layout
 from marin_build.protocol.artifact import without_descriptor
+from marin_build.protocol.beside import read_beside
 from marin_build.protocol.recipe_reader import parse_recipe
-from marin_build.protocol.record_reader import readable_record
-from marin_build.protocol.status import readable_status
 from marin_build.untrusted_json import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from marin_build.observe.read_builds import StoredOutput
     from marin_build.protocol.recipe_reader import Recipe
-    from marin_build.store.base import Blob, Store
+    from marin_build.store.base import Store
 
 
 _AT_ONCE = 1_000
@@ -74,16 +74,12 @@ def read_made(store: Store, places: Sequence[tuple[str, str, str]]) -> Iterator[
 
 
 def _read(store: Store, places: Sequence[tuple[str, str, str]]) -> Iterator[MadeOutput]:
-    blobs = iter(store.get_many([f"{path}/{file}" for *_, path in places for file in _FILES]))
     found: list[tuple[StoredOutput, bytes | None]] = []
-    artifacts: dict[str, Blob | None] = {}
-    for (name, target, path), status, record, artifact in zip(
-        places, blobs, blobs, blobs, strict=True
-    ):
-        said = readable_status(status.data if status is not None else None, path)
-        info = record.data if record is not None else None
-        found.append((StoredOutput(name, target, path, said, readable_record(info)), info))
-        artifacts[path] = artifact
+    artifacts: dict[str, bytes | None] = {}
+    documents = read_beside(store, [path for *_, path in places], _FILES)
+    for place, (status, record, artifact) in zip(places, documents, strict=True):
+        found.append((stored_output(place, status, record), record))
+        artifacts[place[2]] = artifact
     # The name that Marin's artifacts once had: where a record of ours lies, nothing was returned.
     marins = [
         each.path
@@ -91,10 +87,9 @@ def _read(store: Store, places: Sequence[tuple[str, str, str]]) -> Iterator[Made
         if each.is_built and each.built is None and artifacts[each.path] is None
     ]
     if marins:
-        olds = store.get_many([f"{path}/{layout.OLD_ARTIFACT}" for path in marins])
-        artifacts.update(zip(marins, olds, strict=True))
+        olds = read_beside(store, marins, [layout.OLD_ARTIFACT])
+        artifacts.update((path, old) for path, (old,) in zip(marins, olds, strict=True))
     for output, info in found:
-        blob = artifacts[output.path]
-        data = blob.data if blob is not None else None
+        data = artifacts[output.path]
         value = without_descriptor(data) if output.is_built and data is not None else None
         yield MadeOutput(output, info, value, data if output.built is None else None)

@@ -54,12 +54,6 @@ class ReadingInputs:
     sources: int
 
 
-def read_remote_digest(source: Source) -> None:
-    """Read and remember the digest of one source behind a URL, as `read_remote_digests` does."""
-    for error in read_remote_digests([source]):
-        raise error
-
-
 def read_remote_digests(
     sources: Iterable[Source], on_progress: Callable[[ReadingInputs], None] | None = None
 ) -> list[MarinBuildError]:

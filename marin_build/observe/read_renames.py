@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from marin_build.identity.payload import HASH_ID_LENGTH, fingerprint_of
 from marin_build.pipeline.recipe import has_chosen_path
 from marin_build.plan import reasons as why
-from marin_build.plan.payload_diff import Difference, describe_difference, without_nulls
+from marin_build.plan.difference_text import describe_difference
+from marin_build.plan.payload_diff import Difference, without_nulls
 from marin_build.plan.renames import RenameSearch, renames_among, with_renames
 from marin_build.plan.status_reasons import BEGUN
 from marin_build.protocol import layout

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import CorruptStateError
-from marin_build.identity.payload import HASHED_NAME
 from marin_build.plan.reachability import Inventoried
 from marin_build.protocol import layout
 from marin_build.protocol.lease import ADOPTING, parse_lease
@@ -171,7 +170,7 @@ def _output(
     said, damage = _documents(output, status, lease, record)
     recorded = _table(record) or {}
     target = recorded.get("target") if is_ours(recorded) else (_table(attempt) or {}).get("target")
-    name, id_ = _named(folder, target)
+    name, id_ = layout.target_under(folder, target)
     holder = said.get("lease")
     is_last = _is_last(it, holder)
     if not damage and status is None and not is_last:
@@ -240,19 +239,6 @@ def _table(blob: Blob | None) -> dict[str, Any] | None:
         return table(parse_json(blob.data)) if blob is not None else None
     except ValueError:
         return None
-
-
-def _named(folder: str, target: object) -> tuple[str, str]:
-    """Return name and id of the target that has its output in a folder.
-
-    `a/b_1a2b3c4d` may be a step `a/b`, or the version `b_1a2b3c4d` of `a`: a document tells.
-    """
-    above, _, last = folder.rpartition("/")
-    version = (above, f"{above}@{last}")
-    hashed = HASHED_NAME.fullmatch(folder)
-    if hashed is None or (above and target == version[1]):
-        return version if above else (folder, folder)
-    return hashed["name"], folder
 
 
 def _is_last(it: _Found, lease: Lease | None) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from marin_build.apply.events import Warned
 from marin_build.errors import NOTHING_WRITTEN, StoppedError, UsageError
 from marin_build.observe.existing_data import read_existing, refuse_unfit
-from marin_build.operations.plan import choose
+from marin_build.operations.choose_targets import choose
 from marin_build.operations.refuse_secrets import refuse_secrets
 from marin_build.operations.run_session import end_syncing, make_session, syncing_of
 from marin_build.plan.decisions import Plan

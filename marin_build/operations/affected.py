@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marin_build.operations.diff import compare
+from marin_build.operations.find_pipeline import pipeline_file
 from marin_build.operations.git_worktree import top_level
-from marin_build.operations.pipeline_choice import pipeline_file
 from marin_build.operations.review_base import review_base
 from marin_build.plan.targets_diff import Kind
 
 if TYPE_CHECKING:
     from marin_build.operations.options import PipelineOptions
-    from marin_build.plan.targets_diff import Entry
+    from marin_build.plan.match_entries import Entry
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,7 @@ import threading
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from marin_build.errors import (
-    EXIT_INTERRUPTED,
-    EXIT_OK,
-    EXIT_STOPPED,
-    EXIT_TARGET_FAILED,
-)
+from marin_build.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_STOPPED, EXIT_TARGET_FAILED
 from marin_build.operations.run_parts import begin_part, failures_left, next_plan
 from marin_build.operations.run_session import end_syncing, syncing_of
 from marin_build.store.hurry import hurry
@@ -135,7 +130,7 @@ def _keep_grown(
 
 
 def _document(planned: Planned) -> PlanDocument:
-    from marin_build.plan.document import plan_document
+    from marin_build.plan.document_of_plan import plan_document
 
     loaded = planned.loaded
     return plan_document(

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from marin_build.errors import MarinBuildError
 
-State = Literal["ok", "warn", "fail"]
+State = Literal["ok", "note", "warn", "fail"]
+_FROM_GOOD_TO_BAD: tuple[State, ...] = ("ok", "note", "warn", "fail")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,17 +20,23 @@ class Finding:
         what: in words.
         remedy: what to do about it; None if it is well.
         is_broken: whether nothing can be built because of it.
+        is_note: whether it is not well, and no setting says that it is needed.
 
     """
 
     what: str
     remedy: str | None = None
     is_broken: bool = False
+    is_note: bool = False
 
     @property
     def state(self) -> State:
         """How bad it is."""
-        return "fail" if self.is_broken else "warn" if self.remedy is not None else "ok"
+        if self.is_broken:
+            return "fail"
+        if self.is_note:
+            return "note"
+        return "warn" if self.remedy is not None else "ok"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +59,7 @@ class Checkup:
     @property
     def state(self) -> State:
         """How bad it is: as bad as the worst that was found."""
-        states = {finding.state for finding in self.findings}
-        if self.problem is not None or "fail" in states:
+        if self.problem is not None:
             return "fail"
-        return "warn" if "warn" in states else "ok"
+        states = (finding.state for finding in self.findings)
+        return max(states, key=_FROM_GOOD_TO_BAD.index, default="ok")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import NOTHING_WRITTEN, StoreError, UsageError
-from marin_build.operations.plan import choose
+from marin_build.operations.choose_targets import choose
 from marin_build.operations.run_session import end_syncing, make_session, syncing_of
 from marin_build.pipeline.bound_call import return_annotation
 from marin_build.plan.decisions import Plan

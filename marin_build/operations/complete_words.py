@@ -10,8 +10,8 @@ import time
 from typing import TYPE_CHECKING
 
 from marin_build.errors import MarinBuildError
+from marin_build.operations.find_pipeline import pipeline_file
 from marin_build.operations.options import PipelineOptions
-from marin_build.operations.pipeline_choice import pipeline_file
 from marin_build.untrusted_json import array, parse_json, table, text
 from marin_build.workspace.configuration import read_configuration
 from marin_build.workspace.regular_files import read_regular

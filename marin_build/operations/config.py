@@ -13,7 +13,7 @@ from marin_build.errors import UsageError
 from marin_build.protocol.lease import TIME_TO_LIVE
 from marin_build.quick_dataclass import dataclass
 from marin_build.text.readable import did_you_mean
-from marin_build.workspace.configuration import read_configuration
+from marin_build.workspace.configuration import CONFIG_FILE, read_configuration
 from marin_build.workspace.workspace import CodePolicy  # noqa: TC001 - the checker reads it, too
 
 OnDrift = Literal["report", "fail"]
@@ -132,8 +132,11 @@ def load_settings(project: str, profile: str | None = None) -> Settings:
     if profile not in profiles:
         raise UsageError(
             f"unknown profile `{profile}`",
-            facts=[("configuration", file or "none")],
-            hint=did_you_mean(profile, profiles),
+            facts=[
+                ("configuration", file or f"none: {project} has no {CONFIG_FILE}"),
+                ("profiles", ", ".join(profiles) or "none"),
+            ],
+            hint=did_you_mean(profile, profiles) or f"declare it: [profiles.{profile}]",
         )
     if not isinstance(profiles[profile], dict):
         raise UsageError(f"the profile `{profile}` is not a table", facts=[("configuration", file)])

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Literal
 from marin_build.apply.run_folder import find_runs, may_be_run, no_such_run
 from marin_build.errors import UsageError
 from marin_build.identity.payload import fingerprint_of
+from marin_build.operations.find_pipeline import pipeline_file, prefix_of, refuse_without_file
 from marin_build.operations.git_revisions import list_commits
 from marin_build.operations.git_worktree import commit_of, top_level, unknown_revision
 from marin_build.operations.list_targets import output_inside
-from marin_build.operations.loading import refuse_without_file
-from marin_build.operations.pipeline_choice import pipeline_file, prefix_of
 from marin_build.operations.plan_directory import read_plan_directory
 from marin_build.plan.document import PLAN_FILE
-from marin_build.plan.targets_diff import Entry, diff_targets
+from marin_build.plan.match_entries import Entry
+from marin_build.plan.targets_diff import diff_targets
 from marin_build.store.open_store import open_store
 from marin_build.text.readable import some_of
 

@@ -91,7 +91,7 @@ def ways_out_of(
         accept = command_line("accept", options, [which, "--reason"])
         found.append(("to accept it", f"{accept} '...'"))
     if "code" in kinds:
-        found.append(("to make code identity", 'declare the step with code="rebuild"'))
+        found.append(("to rebuild on code changes", 'declare the step with code="rebuild"'))
     if "identity" in kinds:
         found.append(("to keep both identities", "declare a new version"))
     return tuple(found)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.errors import NotFoundError
 from marin_build.observe.read_inventory import list_sizes
-from marin_build.operations.pipeline_choice import pipeline_file
+from marin_build.operations.find_pipeline import pipeline_file
 from marin_build.operations.read_stored import read_stored
 from marin_build.plan.disk_usage import is_within, usage_by_group, usage_of
 from marin_build.plan.storage_price import per_gib_month

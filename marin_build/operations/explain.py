@@ -6,8 +6,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import UsageError
+from marin_build.operations.choose_targets import choose
 from marin_build.operations.loading import environments_for
-from marin_build.operations.plan import choose, make_planned
+from marin_build.operations.plan import make_planned
 from marin_build.operations.planned import PlanRequest
 from marin_build.pipeline.declared_at import shown
 from marin_build.pipeline.output_file import files_in
@@ -185,7 +186,7 @@ def _facts(planned: Planned, decision: Decision) -> list[tuple[str, str]]:
         facts += _listed("changed", [*_changes(changed.changes)])
     if (root := _root(plan, decision)) is not None:
         target_id = plan.targets.all[root.index].id
-        facts.append(("root", printable(f"{target_id}: {describe_decision(root)}")))
+        facts.append(("cause", printable(f"{target_id}: {describe_decision(root)}")))
     for index, item in planned.drift.items():
         where = "" if index == decision.index else f"{plan.targets.all[index].id}: "
         facts.append(("drift", f"{where}{item.text}"))
@@ -200,11 +201,12 @@ def _facts(planned: Planned, decision: Decision) -> list[tuple[str, str]]:
 
 def _recorded_by_marin(loaded: Loaded, output: str) -> list[tuple[str, str]]:
     """Return what Marin recorded of an output that it built; nothing if it did not."""
+    from marin_build.protocol.beside import read_beside
     from marin_build.protocol.layout import ARTIFACT, RECORD
     from marin_build.protocol.marin_record import parse_marin_record
 
-    info, artifact = loaded.store.get_many([f"{output}/{name}" for name in (RECORD, ARTIFACT)])
-    record = parse_marin_record(info and info.data, artifact and artifact.data)
+    ((info, artifact),) = read_beside(loaded.store, [output], (RECORD, ARTIFACT))
+    record = parse_marin_record(info, artifact)
     if record is None:
         return []
     about = " ".join(part for part in (record.name, record.function, record.by) if part)

@@ -180,8 +180,8 @@ def _not_built(place: Place, word: str, name: str) -> NotFoundError:
 
 def _declared(options: PipelineOptions, place: Place, words: Sequence[str]) -> FoundOutputs:
     """Return the outputs that the pipeline's selectors select."""
+    from marin_build.operations.choose_targets import choose
     from marin_build.operations.loading import load
-    from marin_build.operations.plan import choose
 
     try:
         loaded = load(options, only=words[0] if len(words) == 1 else None, needed=words)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from marin_build.apply.run_folder import find_runs
 from marin_build.errors import MarinBuildError, UsageError
+from marin_build.operations.find_pipeline import refuse_without_file
 from marin_build.operations.git_revisions import list_commits
 from marin_build.operations.git_worktree import commit_of, top_level, unknown_revision
-from marin_build.operations.loading import refuse_without_file
 from marin_build.operations.options import command_line
 from marin_build.operations.other_process import loading_elsewhere
 from marin_build.plan.later_selection import what_waits

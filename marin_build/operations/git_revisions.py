@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from marin_build._package import FOLDER
 from marin_build.errors import UsageError
+from marin_build.operations.find_pipeline import pipeline_file, refuse_without_file
 from marin_build.operations.git_worktree import (
     commit_of,
     git_environment,
@@ -19,9 +20,7 @@ from marin_build.operations.git_worktree import (
     worktree,
 )
 from marin_build.operations.list_targets import entries_of, read_listing
-from marin_build.operations.loading import refuse_without_file
 from marin_build.operations.options import PipelineOptions, words_of
-from marin_build.operations.pipeline_choice import pipeline_file
 from marin_build.plan.targets_diff import changed_entries
 from marin_build.workspace.workspace import installed_in
 

@@ -16,7 +16,7 @@ from marin_build.operations.options import command_line
 from marin_build.operations.plan import make_planned
 from marin_build.operations.plan_directory import read_plan_directory
 from marin_build.operations.planned import PlanRequest
-from marin_build.plan.document import plan_document
+from marin_build.plan.document_of_plan import plan_document
 from marin_build.plan.reason_text import NOT_READ, describe_decision
 from marin_build.redaction import Redactor
 from marin_build.text.readable import duration_text, printable

@@ -7,6 +7,7 @@ alive when that was renewed last; clocks of two machines are not compared.
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -70,6 +71,11 @@ class KeptRun:
         return self.outcome not in ("running", "unfinished")
 
     @property
+    def command(self) -> str:
+        """The command line as a user types it; values of `--set` were not kept."""
+        return shlex.join([os.path.basename(self.argv[0]), *self.argv[1:]]) if self.argv else ""
+
+    @property
     def targets(self) -> tuple[RunTarget, ...]:
         """What became of its targets; none where that was not read."""
         return self.summary.targets if self.summary is not None else ()
@@ -95,15 +101,38 @@ def read_runs(
 
     """
     paths = [f"{folder_of(place.prefix, id_)}/{FILE}" for id_ in documents]
-    host = current_host()
     runs: dict[str, KeptRun] = {}
     headers: dict[str, Header] = {}
     blobs, _ = read_each(place.store, paths)
     for (id_, who), path, blob in zip(documents.items(), paths, blobs, strict=True):
         journal = _journal(id_, blob.data if blob is not None else None, whole=whole)
-        runs[id_] = _kept(id_, who, path, journal)
+        runs[id_] = kept_run(
+            id_,
+            who,
+            path,
+            (journal.header, journal.time) if journal is not None else None,
+            summary_of(journal) if journal is not None else None,
+        )
         if journal is not None:
             headers[id_] = journal.header
+    yield from judged_runs(place, runs, headers).values()
+
+
+def judged_runs(
+    place: Place, runs: Mapping[str, KeptRun], headers: Mapping[str, Header]
+) -> dict[str, KeptRun]:
+    """Return runs with what is known of those whose journals have no end: some leases are read.
+
+    Args:
+        place: where they were kept.
+        runs: by id, as their journals show them.
+        headers: the first lines of journals, by id.
+
+    Raises:
+        StoreError: the store cannot be read.
+
+    """
+    host = current_host()
     open_ones = {id_: run for id_, run in runs.items() if run.outcome == "unfinished"}
     judged = {id_: _judged(run, headers.get(id_), host) for id_, run in open_ones.items()}
     unsure = {id_: run for id_, run in judged.items() if run.outcome == "unfinished"}
@@ -113,7 +142,7 @@ def read_runs(
             renewed = moment_text(newest.written_at)
             why = f"it holds a lease, renewed {renewed} by its own clock"
             judged[id_] = replace(judged[id_], outcome="running", why=why)
-    yield from (judged.get(id_, run) for id_, run in runs.items())
+    return {id_: judged.get(id_, run) for id_, run in runs.items()}
 
 
 def _journal(id_: str, data: bytes | None, *, whole: bool) -> Journal | None:
@@ -133,16 +162,31 @@ def _parsed(data: bytes | None, *, whole: bool) -> Journal | None:
         return None
 
 
-def _kept(id_: str, who: RunDocument | None, path: str, journal: Journal | None) -> KeptRun:
-    summary = summary_of(journal) if journal is not None else None
+def kept_run(
+    id_: str,
+    who: RunDocument | None,
+    path: str,
+    head: tuple[Header, str] | None,
+    summary: RunSummary | None,
+) -> KeptRun:
+    """Return a run as its journal shows it: without an end there it is `unfinished`.
+
+    Args:
+        id_: its id.
+        who: who ran it; None if that cannot be read.
+        path: of its journal.
+        head: what the first line of the journal says; None if there is none that can be read.
+        summary: what the journal says; None if there is none.
+
+    """
     origin = who.provenance if who is not None else None
-    header = journal.header if journal is not None else None
+    header, time = head if head is not None else (None, "")
     by = f"{origin.user}@{origin.host}" if origin is not None else ""
     return KeptRun(
         id_,
         (summary.outcome if summary is not None else None) or "unfinished",
-        "" if journal is not None else "no journal of it can be read",
-        who.start if who is not None else journal.time if journal is not None else "",
+        "" if head is not None else "no journal of it can be read",
+        who.start if who is not None else time,
         by or (header.worker if header is not None else ""),
         origin.argv if origin is not None else (),
         origin.commit if origin is not None else None,
@@ -150,7 +194,7 @@ def _kept(id_: str, who: RunDocument | None, path: str, journal: Journal | None)
         header.pid if header is not None else 0,
         summary,
         path,
-        "journal" if journal is not None else "plan",
+        "journal" if head is not None else "plan",
     )
 
 

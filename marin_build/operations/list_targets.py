@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from marin_build.identity.code.digest import code_digest
+from marin_build.operations.find_pipeline import pipeline_file
 from marin_build.operations.loading import declare
-from marin_build.operations.pipeline_choice import pipeline_file
 from marin_build.plan.later_selection import what_waits
-from marin_build.plan.targets_diff import Entry
+from marin_build.plan.match_entries import Entry
 from marin_build.workspace.places import is_relative
 from marin_build.workspace.workspace import relative
 

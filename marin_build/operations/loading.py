@@ -7,16 +7,11 @@ from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
 from marin_build.engines.registry import open_engine
-from marin_build.errors import UsageError
 from marin_build.garbage_collector import without_garbage_collector
+from marin_build.operations.find_pipeline import pipeline_file, prefix_of
 from marin_build.operations.load_targets import load_targets, store_of, targets_without_inputs
 from marin_build.operations.passed_variables import passed_variables
-from marin_build.operations.pipeline_choice import pipeline_file, prefix_of
-from marin_build.pipeline.load import (
-    Pipeline,
-    load_pipeline,
-    load_program,
-)
+from marin_build.pipeline.load import Pipeline, load_pipeline, load_program
 from marin_build.pipeline.started_threads import lost_threads
 from marin_build.pipeline.undeclared_files import undeclared_files
 from marin_build.pipeline.user_output import to_standard_error
@@ -33,7 +28,6 @@ if TYPE_CHECKING:
     from marin_build.observe.read_drift import Environments
     from marin_build.operations.config import Settings
     from marin_build.operations.options import PipelineOptions
-    from marin_build.pipeline.program import Program
     from marin_build.pipeline.targets import Targets
     from marin_build.store.base import Store
 
@@ -101,7 +95,7 @@ class Loaded(Declared):
     store: Store
     host: Host
     adopted: Mapping[str, AdoptedData] = field(default_factory=dict)
-    """By target id, the adopted data that steps of a plan read (operations/adopted_data.py)."""
+    """By target id, the adopted data that steps read; see operations/adopted_data.py."""
 
 
 def load(options: PipelineOptions, only: str | None = None, needed: Sequence[str] = ()) -> Loaded:
@@ -209,25 +203,6 @@ def _parameters(options: PipelineOptions, settings: Settings, project: str) -> d
 
     files = [(os.path.join(project, configured), configured)] if configured else []
     return with_files(given, [*files, *((path, path) for path in options.params or ())], passed)
-
-
-def refuse_without_file(program: Program | None, what: str) -> None:
-    """Refuse an operation that needs the pipeline's file, if only this program declares the steps.
-
-    Args:
-        program: declares the steps; None: a file does.
-        what: the operation, and that it cannot be done.
-
-    Raises:
-        UsageError: there is no such file.
-
-    """
-    if program is not None and not program.has_file:
-        raise UsageError(
-            f"{what}: its steps are declared by a running program, in no file",
-            consequence="nothing was done",
-            hint='declare them in a file, and open that: Project.open("pipeline.py")',
-        )
 
 
 def current_host() -> Host:

@@ -7,28 +7,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marin_build.errors import UsageError
-from marin_build.observe.read_attempts import (
-    has_ended,
-    local_log,
-    read_attempts,
-    read_documents,
-)
+from marin_build.observe.read_attempts import has_ended, local_log, read_attempts, read_documents
 from marin_build.observe.read_logs import copy_log
-from marin_build.operations.plan import choose
+from marin_build.operations.choose_targets import choose
 from marin_build.operations.read_jobs import read_jobs
 from marin_build.plan.selection import only_one
 from marin_build.protocol import layout
+from marin_build.text.moments import moment_text
 from marin_build.text.readable import printable
 from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from marin_build.observe.read_attempts import Attempts
     from marin_build.operations.loading import Loaded
     from marin_build.operations.read_jobs import SeenJobs
     from marin_build.protocol.attempt_reader import EndedAttempt
-    from marin_build.protocol.lease import Lease
+    from marin_build.protocol.lease import Host, Lease
+    from marin_build.store.base import Store
 
 
 _LOOK_EVERY = 0.2
@@ -58,6 +55,23 @@ class AttemptSeen:
     is_gone: bool
     log_size: int | None
 
+    @property
+    def how(self) -> str:
+        """How it ended, or that it runs, in words on one line."""
+        if self.ended is not None:
+            code = self.ended.exit_code
+            words = [
+                self.ended.result + (f", exit code {code}" if code else ""),
+                moment_text(str(self.ended.end)),
+                f"{self.ended.worker}, run {self.ended.run}",
+            ]
+        elif self.lease is None:
+            words = ["how it ended is not known"]
+        else:
+            state = "its holder is gone" if self.is_gone else "running"
+            words = [state, f"{self.lease.worker}, run {self.lease.run}"]
+        return printable(", ".join(words))
+
 
 def list_attempts(loaded: Loaded, selector: str) -> tuple[AttemptSeen, ...]:
     """Return all attempts at a target that are known, the oldest first.
@@ -73,8 +87,27 @@ def list_attempts(loaded: Loaded, selector: str) -> tuple[AttemptSeen, ...]:
 
     """
     attempts = _attempts_at(loaded, selector)
-    ends = read_documents(loaded.store, attempts, attempts.numbers)
-    return tuple(_seen(loaded, attempts, each, ends) for each in attempts.numbers)
+    return seen_attempts(loaded.store, loaded.host, attempts, attempts.numbers)
+
+
+def seen_attempts(
+    store: Store, host: Host, attempts: Attempts, numbers: Sequence[int]
+) -> tuple[AttemptSeen, ...]:
+    """Return some attempts at a target, each with how it ended.
+
+    Args:
+        store: where the output lives.
+        host: this machine.
+        attempts: at the target.
+        numbers: which of them.
+
+    Raises:
+        CorruptStateError: the end of an attempt is not readable.
+        StoreError: the store cannot be read.
+
+    """
+    ends = read_documents(store, attempts, numbers)
+    return tuple(_seen(host, attempts, number, ends) for number in numbers)
 
 
 def copy_attempt_log(
@@ -119,7 +152,7 @@ def copy_attempt_log(
     run = seen.ended.run if seen.ended is not None else ""
     path = local_log(attempts, number, run, loaded.host)
     if rank:
-        path = _log_of_rank(loaded, attempts, number, rank)
+        path = log_of_rank(loaded.store, attempts, number, rank)
 
     def find() -> str:  # the folder of an attempt that has just begun may not be there yet
         if rank:
@@ -137,20 +170,19 @@ def copy_attempt_log(
         blob = loaded.store.get(layout.rank_log_path(attempts.output, number, rank))
         write(blob.data if blob is not None else b"")
     elif seen.lease is not None and not seen.is_gone:
-        raise _runs_elsewhere(attempts, seen.lease)
+        raise runs_elsewhere(attempts, seen.lease)
     return seen
 
 
-def _log_of_rank(loaded: Loaded, attempts: Attempts, number: int, rank: int) -> str | None:
+def log_of_rank(store: Store, attempts: Attempts, number: int, rank: int) -> str | None:
     """Return the local path of the log of a rank; None: it is in the store.
 
     Raises:
         UsageError: the attempt has no such rank, or none that has printed anything.
 
     """
-    folder = layout.ranks_folder(attempts.output, number)
     path = layout.rank_log_path(attempts.output, number, rank)
-    logs = [name for name in loaded.store.list(folder) if name.endswith(".log")]
+    logs = logs_of_ranks(store, attempts, number)
     if path.rpartition("/")[2] not in logs:
         raise UsageError(
             f"attempt {number} at `{attempts.target}` has no log of a rank {rank}",
@@ -160,6 +192,17 @@ def _log_of_rank(loaded: Loaded, attempts: Attempts, number: int, rank: int) -> 
             else "the log of rank 0 is that of the attempt: leave `--rank` out",
         )
     return None if is_url(attempts.output) else path
+
+
+def logs_of_ranks(store: Store, attempts: Attempts, number: int) -> list[str]:
+    """Return the names of the logs of an attempt's ranks but the first: `rank-3.log`, sorted.
+
+    Raises:
+        StoreError: the store cannot be read.
+
+    """
+    folder = layout.ranks_folder(attempts.output, number)
+    return [name for name in store.list(folder) if name.endswith(".log")]
 
 
 def _attempts_at(loaded: Loaded, selector: str) -> Attempts:
@@ -172,11 +215,12 @@ def _attempts_at(loaded: Loaded, selector: str) -> Attempts:
 
 
 def _look_again(loaded: Loaded, attempts: Attempts, number: int) -> AttemptSeen:
-    return _seen(loaded, attempts, number, read_documents(loaded.store, attempts, [number]))
+    (seen,) = seen_attempts(loaded.store, loaded.host, attempts, [number])
+    return seen
 
 
 def _seen(
-    loaded: Loaded, attempts: Attempts, number: int, ends: Mapping[int, EndedAttempt]
+    host: Host, attempts: Attempts, number: int, ends: Mapping[int, EndedAttempt]
 ) -> AttemptSeen:
     lease = attempts.lease_of(number)
     return AttemptSeen(
@@ -184,7 +228,7 @@ def _seen(
         len(attempts.numbers) - 1,
         ends.get(number),
         lease,
-        lease is not None and loaded.host.is_gone(lease),
+        lease is not None and host.is_gone(lease),
         attempts.logs.get(number),
     )
 
@@ -227,7 +271,8 @@ def _end_of(loaded: Loaded, attempts: Attempts, lease: Lease, path: str) -> Call
     return is_over
 
 
-def _runs_elsewhere(attempts: Attempts, lease: Lease) -> UsageError:
+def runs_elsewhere(attempts: Attempts, lease: Lease) -> UsageError:
+    """Return the error for the log of an attempt into a bucket that runs on another machine."""
     earlier = [number for number in attempts.numbers if number != lease.attempt]
     return UsageError(
         f"the log of attempt {lease.attempt} at `{attempts.target}` is on another machine",

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from marin_build.operations.diff import Comparison, Side
     from marin_build.operations.options import PipelineOptions
     from marin_build.operations.place import Place
+    from marin_build.plan.match_entries import Entry
     from marin_build.plan.metrics.metrics_table import MeasuredTarget
-    from marin_build.plan.targets_diff import Entry, TargetDifference
+    from marin_build.plan.targets_diff import TargetDifference
 
 
 _SAME_OUTPUT = (Kind.CODE, Kind.DECISION)

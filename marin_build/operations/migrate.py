@@ -14,9 +14,9 @@ from marin_build.compat.migration.planned_steps import planned_steps
 from marin_build.compat.migration.proof import Proof, compare_plans
 from marin_build.compat.migration.rewrite import Wanted, rewrite
 from marin_build.errors import MarinBuildError, NotFoundError, SpecificationError, UsageError
+from marin_build.operations.find_pipeline import pipeline_file
 from marin_build.operations.git_worktree import is_committed
 from marin_build.operations.other_process import running_elsewhere
-from marin_build.operations.pipeline_choice import pipeline_file
 from marin_build.workspace.regular_files import read_regular
 from marin_build.workspace.whole_files import write_whole
 

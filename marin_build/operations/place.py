@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from marin_build.errors import SpecificationError, StoreError, UsageError
-from marin_build.operations.pipeline_choice import pipeline_file, prefix_of
+from marin_build.operations.find_pipeline import pipeline_file, prefix_of
 from marin_build.plan.selection import asks_for_drift
 from marin_build.quick_dataclass import dataclass
 from marin_build.store.open_store import open_store

@@ -5,36 +5,26 @@ This is the one way to a plan. All other facts about it come from the `Planned` 
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import cache
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from marin_build.errors import UsageError
 from marin_build.garbage_collector import without_garbage_collector
-from marin_build.observe.read_snapshot import doubt_of, list_tainted, observe
 from marin_build.operations.budgets import capacity_here, fitted, unused_budgets
+from marin_build.operations.choose_targets import choose, states_of
 from marin_build.operations.loading import chosen_engine, load
 from marin_build.operations.planned import Planned, PlanRequest
+from marin_build.operations.take_snapshot import observe_tainted
 from marin_build.plan.assumptions import NOTHING_ASSUMED, assume
-from marin_build.plan.decisions import Plan, cascade_of, make_plan
+from marin_build.plan.decide import make_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Callable, Sequence
 
     from marin_build.apply.events import Warned
     from marin_build.operations.loading import Loaded
     from marin_build.operations.options import PipelineOptions
     from marin_build.plan.assumptions import Assumptions
-    from marin_build.plan.block_reasons import Unreadable
-    from marin_build.plan.later_selection import Unknown
-    from marin_build.plan.selection import ChangedSince, Drifted, StatusOf
-    from marin_build.plan.snapshot import Snapshot
-    from marin_build.protocol.status import Status
-    from marin_build.protocol.taints import Taint
-
-_NOTHING: Mapping[int, str | None] = MappingProxyType({})
+    from marin_build.plan.decisions import Plan
 
 
 def load_to_plan(
@@ -177,7 +167,7 @@ def _plan(loaded: Loaded, request: PlanRequest, *, history: bool) -> Plan:
         assumed=assumed,
         overwrite=dict.fromkeys(choose(loaded, overwrite, unknown="leave out"))
         if overwrite
-        else _NOTHING,
+        else {},
     )
     return make_plan(
         targets,
@@ -188,164 +178,3 @@ def _plan(loaded: Loaded, request: PlanRequest, *, history: bool) -> Plan:
         assumed=assumed,
         progress=progress,
     )
-
-
-def observe_tainted(
-    loaded: Loaded,
-    requested: Sequence[int],
-    forced: frozenset[int] = frozenset(),
-    *,
-    history: bool = False,
-    assumed: Assumptions = NOTHING_ASSUMED,
-    compared: Sequence[int] = (),
-    overwrite: Mapping[int, str | None] = _NOTHING,
-) -> Snapshot:
-    """Read what planning needs, the marks of tainted targets included.
-
-    Marks decide how far down the graph is read, but they are rare. So a remote store lists them
-    while the snapshot is read as if there were none; if there are some, it is read again.
-    `compared`: built targets whose data is compared, even if nothing is built from them.
-    `overwrite`: targets whose foreign data may be deleted -> its listing; None: whatever is there.
-    """
-    store, targets = loaded.store, loaded.targets
-    cascade = cascade_of(targets, requested, forced, assumed)
-
-    def read(cascade: AbstractSet[int]) -> Snapshot:
-        return observe_for(
-            loaded,
-            requested,
-            cascade,
-            history=history,
-            assumed=assumed,
-            compared=compared,
-            overwrite=overwrite,
-        )
-
-    if store.is_local:
-        marked, snapshot = list_tainted(store, targets), None
-    else:
-        from concurrent.futures import ThreadPoolExecutor
-
-        with ThreadPoolExecutor(1) as pool:
-            listing = pool.submit(list_tainted, store, targets)
-            snapshot = read(cascade)
-            marked = listing.result()
-    tainted: Mapping[int, Taint] = {}
-    damaged: dict[int, Unreadable] = {}
-    if marked:
-        from marin_build.observe.read_taints import read_taints
-
-        tainted = read_taints(store, targets, marked, damaged=damaged.__setitem__)
-    known, cascade = cascade, cascade_of(targets, requested, forced | tainted.keys(), assumed)
-    if snapshot is None or cascade != known:
-        snapshot = read(cascade)
-    if damaged:
-        from marin_build.observe.read_taints import with_damaged_marks
-
-        snapshot = with_damaged_marks(targets, snapshot, requested, damaged)
-    return replace(snapshot, tainted=tainted)
-
-
-def observe_for(
-    loaded: Loaded,
-    requested: Sequence[int],
-    cascade: AbstractSet[int] = frozenset(),
-    *,
-    history: bool = False,
-    assumed: Assumptions = NOTHING_ASSUMED,
-    compared: Sequence[int] = (),
-    overwrite: Mapping[int, str | None] = _NOTHING,
-) -> Snapshot:
-    """Read what planning needs; note outputs that a power cut may have kept from the disk."""
-    return observe(
-        loaded.store,
-        loaded.targets,
-        requested,
-        cascade,
-        loaded.host,
-        history=history,
-        is_doubtful=doubt_of(loaded.workspace.prefix, loaded.host.machine_boot),
-        assumed=assumed,
-        losses=True,
-        compared=compared,
-        overwrite=overwrite,
-    )
-
-
-def choose(
-    loaded: Loaded,
-    selectors: Sequence[str],
-    requested: Sequence[int] = (),
-    *,
-    unknown: Unknown = "refuse",
-) -> tuple[int, ...]:
-    """Return the targets that selectors select; the requested ones without selectors.
-
-    Args:
-        loaded: the pipeline and its store.
-        selectors: which targets.
-        requested: targets in whose plan drift is looked for, besides the plan of the pipeline.
-        unknown: what becomes of selectors that may only select targets that are not known yet.
-
-    Raises:
-        UsageError: selectors that cannot be read or select nothing, all of them together.
-        StoreError: the store cannot be read.
-
-    """
-    from marin_build.plan.selection import select  # a run without selectors has no use for it
-
-    status_of, changed_since, drifted = states_of(loaded, requested)
-    return select(
-        loaded.targets,
-        selectors,
-        status_of=status_of,
-        changed_since=changed_since,
-        drifted=drifted,
-        unknown=unknown,
-    )
-
-
-def states_of(
-    loaded: Loaded, requested: Sequence[int] = ()
-) -> tuple[StatusOf, ChangedSince, Drifted]:
-    """Return what selectors ask the store and git, each asked when it is first needed.
-
-    `requested`: as for `choose`.
-    """
-
-    @cache
-    def statuses() -> list[Status | None]:
-        return _read_statuses(loaded)
-
-    def changed_since(revision: str) -> AbstractSet[int]:
-        from marin_build.operations.git_revisions import changed_targets
-
-        return changed_targets(loaded, revision)
-
-    def drifted() -> AbstractSet[int]:
-        return _drifted_targets(loaded, requested)
-
-    return lambda index: statuses()[index], changed_since, drifted
-
-
-def _drifted_targets(loaded: Loaded, requested: Sequence[int]) -> AbstractSet[int]:
-    """Return what a plan of the pipeline's requested targets, and of others, reports as drifted."""
-    from marin_build.observe.read_drift import find_drift
-    from marin_build.operations.loading import environments_for
-
-    wanted = tuple(dict.fromkeys((*loaded.targets.requested, *requested)))
-    plan = make_plan(loaded.targets, observe_tainted(loaded, wanted), wanted)
-    environments = environments_for(loaded, chosen_engine(loaded))
-    return find_drift(loaded.store, plan, environments, parts=False).drift.keys()
-
-
-def _read_statuses(loaded: Loaded) -> list[Status | None]:
-    """Read the statuses of all targets in one batch; an unreadable one counts as none."""
-    from marin_build.protocol.layout import STATUS
-    from marin_build.protocol.status import readable_status
-
-    paths = [f"{target.output_path}/{STATUS}" for target in loaded.targets.all]
-    return [
-        readable_status(blob.data if blob is not None else None, path)
-        for blob, path in zip(loaded.store.get_many(paths), paths, strict=True)
-    ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from marin_build.errors import StoppedError
-from marin_build.operations.loading import refuse_without_file
+from marin_build.operations.find_pipeline import refuse_without_file
 from marin_build.operations.planned import refuse_assumptions
 from marin_build.operations.project_of_plan import pipeline_digest
 from marin_build.operations.refuse_secrets import refuse_secrets

@@ -200,7 +200,7 @@ class Planned:
 
     def document(self, *, show_pruned: bool = False) -> PlanDocument:
         """Return the plan as plan.json has it, with its drift; no code is pinned in it."""
-        from marin_build.plan.document import plan_document
+        from marin_build.plan.document_of_plan import plan_document
 
         return plan_document(
             self.plan,

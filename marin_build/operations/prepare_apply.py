@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from contextlib import contextmanager
-from dataclasses import field, replace
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import NotFoundError, UsageError
@@ -22,16 +22,12 @@ if TYPE_CHECKING:
     from marin_build.engines.base import Engine
     from marin_build.operations.config import OnDrift
     from marin_build.operations.loading import Loaded
-    from marin_build.operations.options import PipelineOptions
     from marin_build.operations.planned import Planned, PlanRequest
     from marin_build.operations.queued_jobs import QueuedJobs
     from marin_build.plan.capacity import Capacity
     from marin_build.plan.decisions import Plan
     from marin_build.plan.drifted_targets import DriftedTargets
     from marin_build.run_step.launch import Launch
-
-
-ISOLATIONS = ("process", "worker", "thread")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,38 +79,6 @@ class Terms:
                 consequence="nothing was run",
                 hint="--fail-fast --max-failures N goes on until there are N failures",
             )
-
-
-def with_isolation(options: PipelineOptions, terms: Terms) -> tuple[PipelineOptions, Terms]:
-    """Return options and terms in which an isolation that is an engine's work is that engine.
-
-    An engine isolates if steps run on this machine in jobs of its own: a container, as a rule.
-
-    Raises:
-        UsageError: the options name another engine.
-
-    """
-    name = terms.isolation
-    if name is None or name in ISOLATIONS or not isolates(name):
-        return options, terms
-    if options.engine not in {None, name}:
-        raise UsageError(
-            f"`--isolation {name}` chooses the engine `{name}`, "
-            f"and `--engine {options.engine}` another one",
-            consequence="nothing was run",
-            hint="leave out one of them",
-        )
-    return replace(options, engine=name), replace(terms, isolation=None)
-
-
-def isolates(name: str) -> bool:
-    """Return whether an engine of that name runs steps on this machine in jobs of its own."""
-    from marin_build.engines.registry import is_engine, open_engine
-
-    if not is_engine(name):
-        return False
-    capabilities = open_engine(name, {}).capabilities
-    return capabilities.uses_this_machine and capabilities.has_queue
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypedDict
 
+from marin_build.operations.find_pipeline import pipeline_file, prefix_of
 from marin_build.operations.loading import load
 from marin_build.operations.options import PipelineOptions, parameter_text
-from marin_build.operations.pipeline_choice import pipeline_file, prefix_of
 from marin_build.operations.planned import PlanRequest
 from marin_build.pipeline.load import check_is_there
 

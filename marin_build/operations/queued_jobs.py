@@ -179,7 +179,7 @@ def forget_marks(loaded: Loaded, plan: Plan, queued: Collection[int]) -> None:
 
 def _rendered(planned: Planned, bundle: Bundle | None) -> Mapping[str, str]:
     from marin_build.engines.emission import emit_for
-    from marin_build.operations.loading import refuse_without_file
+    from marin_build.operations.find_pipeline import refuse_without_file
 
     loaded = planned.loaded
     refuse_without_file(loaded.pipeline.program, "no job can be written")

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from marin_build.errors import MarinBuildError, NotFoundError, StoppedError
 from marin_build.identity.payload import fingerprint_of
 from marin_build.operations.find_outputs import first_line, newest_builds, stored_identity
+from marin_build.operations.find_pipeline import pipeline_file
 from marin_build.operations.loading import Loaded, current_host, load
-from marin_build.operations.pipeline_choice import pipeline_file
 from marin_build.operations.place import open_place, refuse_drifted
 from marin_build.pipeline.load import Pipeline
 from marin_build.pipeline.names import name_problem, version_problem

@@ -13,15 +13,18 @@ from marin_build.operations.config import load_settings
 from marin_build.operations.keep_used import keep_used
 from marin_build.operations.loading import chosen_engine, load
 from marin_build.operations.options import PipelineOptions
-from marin_build.operations.plan import observe_tainted, planned_of
+from marin_build.operations.plan import planned_of
 from marin_build.operations.plan_directory import read_plan_directory
 from marin_build.operations.plan_pins import agreed_overwrites, pinned_code, rebuilt_anyway
 from marin_build.operations.prepare_apply import refuse_other_engine
 from marin_build.operations.project_of_plan import find_project_of_plan
+from marin_build.operations.take_snapshot import observe_tainted
 from marin_build.pipeline.locate import locate
 from marin_build.plan.block_reasons import BlockedInPlan
-from marin_build.plan.decisions import Decision, Kind, Plan, make_plan
-from marin_build.plan.payload_diff import describe_difference, differences, without_echoes
+from marin_build.plan.decide import make_plan
+from marin_build.plan.decisions import Decision, Kind, Plan
+from marin_build.plan.difference_text import describe_difference
+from marin_build.plan.payload_diff import differences, without_echoes
 from marin_build.plan.pinned_settings import pinned_settings
 from marin_build.workspace.workspace import absolute_prefix, find_project, relative
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from marin_build.emit.graph.picture import Node
+    from marin_build.emit.report.facts import Absent
     from marin_build.observe.read_made import MadeOutput
     from marin_build.operations.loading import Loaded
     from marin_build.operations.options import PipelineOptions
@@ -130,18 +131,18 @@ def _facts(planned: Planned, selectors: Sequence[str], options: PipelineOptions 
     contents = contents_of(loaded.store, [m for m in made if m.output.target in set(requested)])
     targets = tuple(
         ReportedTarget(
-            node=_node(node, one),
+            node=node_of(node, one),
             details=more,
-            is_there=one.output.is_built or node.reason != NOT_READ,
+            absent=_absent(node, one),
             needs=tuple(loaded.targets.all[dep].id for dep in loaded.targets.deps[index]),
-            build=_build(one) if one.output.is_built else None,
+            build=build_of(one) if one.output.is_built else None,
             expected=_expected(earlier.get(index, ()), one),
             returned=value,
             returned_problem=problem,
             contents=contents.get(node.id),
         )
         for node, more, index, one in zip(nodes, details[: len(nodes)], indices, made, strict=True)
-        for value, problem in [_returned(one)]
+        for value, problem in [returned_of(one)]
     )
     here = provenance(loaded.workspace.project, ())
     named = _with_bucket(options, loaded.workspace.prefix) if options is not None else None
@@ -173,7 +174,14 @@ def _expansions_last(picture: Picture) -> Picture:
     return Picture(tuple(picture.nodes[index] for index in order), edges)
 
 
-def _node(node: Node, made: MadeOutput) -> Node:
+def _absent(node: Node, made: MadeOutput) -> Absent | None:
+    """Return how a target stands that the plan did not read; None if its output is there."""
+    if node.reason != NOT_READ or made.output.is_built:
+        return None
+    return "let go" if made.output.status == STATUS_LET_GO else "not built"
+
+
+def node_of(node: Node, made: MadeOutput) -> Node:
     """Return a node whose reason says how a target stands that the plan did not read."""
     if node.reason != NOT_READ:
         return node
@@ -192,7 +200,7 @@ def _node(node: Node, made: MadeOutput) -> Node:
     return replace(node, reason=why)
 
 
-def _returned(made: MadeOutput) -> tuple[Any, str]:
+def returned_of(made: MadeOutput) -> tuple[Any, str]:
     """Return what a step returned, and why it is not on the page although there is something."""
     if made.artifact is not None and len(made.artifact) > _LONGEST_RETURNED:
         return None, f"{bytes_text(len(made.artifact))} of JSON"
@@ -202,7 +210,7 @@ def _returned(made: MadeOutput) -> tuple[Any, str]:
         return None, f"not readable: {error}"
 
 
-def _build(made: MadeOutput) -> Build | None:
+def build_of(made: MadeOutput) -> Build | None:
     """Return how an output came to be, as its record says it; None without one that is readable."""
     built, recipe = made.output.built, made.recipe
     if built is None:

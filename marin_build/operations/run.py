@@ -19,13 +19,15 @@ from marin_build.errors import (
     UsageError,
 )
 from marin_build.operations.adopted_data import refused_readers, with_adopted
+from marin_build.operations.choose_targets import choose
+from marin_build.operations.forget_taints import forget_taints
 from marin_build.operations.options import command_line
-from marin_build.operations.plan import choose, observe_tainted
 from marin_build.operations.run_session import end_syncing, make_session, syncing_of
-from marin_build.operations.taint import forget_taints
+from marin_build.operations.take_snapshot import observe_tainted
 from marin_build.pipeline.retries import unsaid_meaning
 from marin_build.plan.block_reasons import OutputAltered, Unreadable
-from marin_build.plan.decisions import Kind, Plan, make_plan
+from marin_build.plan.decide import make_plan
+from marin_build.plan.decisions import Kind, Plan
 from marin_build.plan.outcomes import Failed, Held, Interrupted, Reused, Stopped, Succeeded
 from marin_build.plan.reason_text import describe
 from marin_build.plan.reasons import OutputVanished

@@ -8,22 +8,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marin_build.apply.devices import Queued
-from marin_build.errors import MarinBuildError, UsageError
+from marin_build.errors import MarinBuildError
 from marin_build.operations.adopted_data import refused_readers
-from marin_build.operations.prepare_apply import ISOLATIONS, isolates, let_go_of_temp
+from marin_build.operations.forget_taints import forget_taints
+from marin_build.operations.isolation import make_isolation
+from marin_build.operations.prepare_apply import let_go_of_temp
 from marin_build.operations.run_session import make_session
-from marin_build.operations.taint import forget_taints
-from marin_build.plan.capacity import GPU, needs_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Sequence
 
     from marin_build.apply.applier import Applier
     from marin_build.apply.events import ApplyFinished, Event
     from marin_build.apply.parts import Parts
     from marin_build.operations.prepare_apply import ReadyToBuild, Terms
     from marin_build.operations.queued_jobs import QueuedJobs
-    from marin_build.plan.decisions import Plan
     from marin_build.run_step.session import Session
     from marin_build.run_step.workers import Isolation
 
@@ -164,65 +163,3 @@ def _queued(queues: Sequence[QueuedJobs]) -> Queued:
         {index: each.engine.name for each in queues for index in each.jobs},
         {each.engine.name: each.engine.max_jobs for each in queues},
     )
-
-
-def make_isolation(
-    session: Session, plan: Plan, name: str, jobs: int, elsewhere: Collection[int] = ()
-) -> Isolation:
-    """Return the isolation of that name, for all targets but those that are built elsewhere.
-
-    Raises:
-        UsageError: the name is unknown, a step of the plan cannot run in a thread, or this machine
-            cannot run so many steps at once.
-
-    """
-    try:
-        return _isolation(session, plan, name, jobs, elsewhere)
-    except (OSError, RuntimeError) as error:  # no more descriptors, memory, processes or threads
-        why = str(error.strerror if isinstance(error, OSError) else error)
-        raise UsageError(
-            f"cannot run {jobs} steps at once",
-            facts=[("reason", why.lower())],
-            consequence="nothing was run",
-            hint="give a smaller -j, or raise the limits that `ulimit -a` shows",
-        ) from error
-
-
-def _isolation(
-    session: Session, plan: Plan, name: str, jobs: int, elsewhere: Collection[int]
-) -> Isolation:
-    from marin_build.run_step.supervisor_pool import SupervisorPool
-
-    if name in {"process", "worker"}:
-        from marin_build.run_step.fork.bodies import ForkBodies
-
-        return SupervisorPool(session, ForkBodies(session, jobs, reuse=name == "worker"), jobs)
-    if name != "thread":
-        raise _unknown_isolation(name)
-    _check_threads(plan, elsewhere)
-    from marin_build.run_step.thread_bodies import ThreadBodies
-
-    return SupervisorPool(session, ThreadBodies(session), jobs)
-
-
-def _unknown_isolation(name: str) -> UsageError:
-    # On the command line such a name chooses the engine; a configuration names the engine itself.
-    hint = f'it is an engine: engine = "{name}"' if isolates(name) else None
-    known = ", ".join(ISOLATIONS)
-    return UsageError(f"unknown isolation `{name}`", facts=[("known", known)], hint=hint)
-
-
-def _check_threads(plan: Plan, elsewhere: Collection[int]) -> None:
-    """Refuse steps that need a process of their own."""
-    for index in plan.to_build:
-        if index in elsewhere:
-            continue
-        step = plan.targets.all[index].step
-        has_own = step.env_vars or step.timeout is not None
-        if has_own or GPU in dict(needs_of(step)):
-            what = "it has env_vars or a timeout" if has_own else "it gets GPUs of its own"
-            raise UsageError(
-                f"`{step.name}` cannot run in a thread: {what}",
-                consequence="nothing was run",
-                hint="leave out --isolation thread",
-            )

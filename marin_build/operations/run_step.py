@@ -10,7 +10,7 @@ from marin_build.operations.adopted_data import with_adopted
 from marin_build.operations.plan_pins import agreed_overwrites, pinned_code, rebuilt_anyway
 from marin_build.pipeline.retries import CODE_OF_CAUSE
 from marin_build.plan.block_reasons import Unreadable
-from marin_build.plan.capacity import hosts_of
+from marin_build.plan.capacity import hosts_of, limited_kinds
 from marin_build.plan.decisions import Kind
 from marin_build.plan.outcomes import Failed
 
@@ -87,6 +87,7 @@ def run_step(
     once: bool = False,
     launch: Launch | None = None,
     overwrite: str | None = None,
+    in_turn: bool = False,
     on_event: Callable[[Event], None],
 ) -> RanStep:
     """Build one target under its lease, unless it is built.
@@ -102,6 +103,7 @@ def run_step(
         launch: the gang that this process leads; it is tried once, since its other ranks have ended
             after that. None: it leads none.
         overwrite: the listing of foreign data that may be deleted, for a target without a plan.
+        in_turn: whether it waits for others of this project that take what it takes.
         on_event: gets every event.
 
     Raises:
@@ -110,11 +112,12 @@ def run_step(
         StoreError: the store cannot be read or written.
 
     """
-    from marin_build.apply.events import StepEnded
+    from marin_build.apply.events import StepEnded, Warned
     from marin_build.operations.apply import build, exit_code
     from marin_build.operations.budgets import capacity_here
     from marin_build.operations.planned import Planned, PlanRequest
     from marin_build.operations.prepare_apply import ReadyToBuild, Terms
+    from marin_build.run_step.turn import turn
 
     loaded, plan = plan_of_target(loaded, target_id, document, words, launch, overwrite=overwrite)
     failed: list[Failed] = []
@@ -133,7 +136,17 @@ def run_step(
         keep=False,
         launch=launch,
     )
-    finished = build(ReadyToBuild(planned, jobs=1), terms, watch)
+    kinds = [
+        kind
+        for index in (plan.to_build if in_turn else ())
+        for kind in limited_kinds(plan.targets.all[index].step)
+    ]
+
+    def tell_wait(kind: str) -> None:
+        on_event(Warned(f"`{target_id}` waits until others end that take `{kind}`", kind="note"))
+
+    with turn(loaded.workspace.project, kinds, tell_wait):
+        finished = build(ReadyToBuild(planned, jobs=1), terms, watch)
     code = exit_code(finished)
     if once and failed and code == EXIT_TARGET_FAILED:
         code = CODE_OF_CAUSE.get(failed[-1].cause, code)

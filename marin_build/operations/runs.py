@@ -6,10 +6,10 @@ Each run that builds something keeps who ran it, its plan and its journal under 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from marin_build.apply.run_folder import run_documents
-from marin_build.apply.run_summary import RunSummary, RunTarget
+from marin_build.apply.run_summary import Outcome, RunSummary, RunTarget
 from marin_build.errors import StoppedError, StoreError, UsageError
 from marin_build.operations.kept_runs import KeptRun, leases_of, read_runs
 from marin_build.operations.loading import current_host
@@ -19,7 +19,6 @@ from marin_build.pipeline.glob_patterns import compile_patterns
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from marin_build.apply.run_summary import Outcome
     from marin_build.operations.options import PipelineOptions
     from marin_build.operations.place import Place
     from marin_build.plan.document import PlanDocument
@@ -65,7 +64,7 @@ def list_runs(
     options: PipelineOptions,
     *,
     limit: int = DEFAULT_LIMIT,
-    outcomes: Collection[Outcome] = (),
+    outcomes: Collection[str] = (),
     target: str | None = None,
     records: bool = False,
 ) -> ListedRuns:
@@ -80,9 +79,15 @@ def list_runs(
             under the prefix are read for that.
 
     Raises:
+        UsageError: no run ends so.
         StoreError: the store cannot be read.
 
     """
+    for outcome in outcomes:
+        if outcome not in get_args(Outcome):
+            raise UsageError(
+                f"no run ends `{outcome}`", hint=f"one of {', '.join(get_args(Outcome))}"
+            )
     place = open_place(options)
     documents = run_documents(place.store, place.prefix)
     ids = list(documents)
@@ -120,33 +125,55 @@ def show_run(options: PipelineOptions, name: str) -> ShownRun:
         StoreError: the store cannot be read.
 
     """
-    from marin_build.apply.run_folder import LATEST, find_runs, may_be_run, no_such_run
+    from marin_build.apply.run_folder import LATEST, find_runs, may_be_run
 
     place = open_place(options)
     documents = run_documents(place.store, place.prefix)
+    is_whole = may_be_run(name) and name != LATEST
+    if is_whole and name not in documents:
+        for run in _of_records(place, ()):
+            if run.id == name:
+                return ShownRun(place, run, None, "it left none")
+    id_ = run_named(place, documents, name, "nothing is shown")
+    (run,) = read_runs(place, {id_: documents[id_]}, whole=True)
+    leases = leases_of(place, {run.id: run}).get(run.id, {}) if run.outcome != "died" else {}
+    try:
+        kept = find_runs(place.store, place.prefix, [id_]).get(id_)
+        return ShownRun(place, run, kept.plan if kept is not None else None, "", leases)
+    except (StoppedError, StoreError) as error:
+        return ShownRun(place, run, None, error.what, leases)
+
+
+def run_named(place: Place, documents: Collection[str], name: str, consequence: str) -> str:
+    """Return the id of the run that a name stands for.
+
+    Args:
+        place: where runs were kept.
+        documents: their ids, the one that started last first.
+        name: an id, the first digits of one, or `latest`.
+        consequence: what it means for the work if there is none.
+
+    Raises:
+        UsageError: there is no such run, or there are several.
+        StoreError: the store cannot be read.
+
+    """
+    from marin_build.apply.run_folder import LATEST, no_such_run
+
     if name == LATEST:
         ids = list(documents)[:1]
     else:
         ids = [id_ for id_ in documents if id_.startswith(name)] if name else []
-    if not ids and may_be_run(name) and name != LATEST:
-        for run in _of_records(place, ()):
-            if run.id == name:
-                return ShownRun(place, run, None, "it left none")
     if not ids:
-        raise no_such_run(place.store, place.prefix, name, "nothing is shown")
+        raise no_such_run(place.store, place.prefix, name, consequence)
     if len(ids) > 1:
         raise UsageError(
             f"`{name}` may stand for {len(ids)} runs",
             facts=[("runs", ", ".join(ids[:5]))],
+            consequence=consequence,
             hint="write more digits of the run",
         )
-    (run,) = read_runs(place, {ids[0]: documents[ids[0]]}, whole=True)
-    leases = leases_of(place, {run.id: run}).get(run.id, {}) if run.outcome != "died" else {}
-    try:
-        kept = find_runs(place.store, place.prefix, ids).get(ids[0])
-        return ShownRun(place, run, kept.plan if kept is not None else None, "", leases)
-    except (StoppedError, StoreError) as error:
-        return ShownRun(place, run, None, error.what, leases)
+    return ids[0]
 
 
 def _matcher(target: str) -> Callable[[RunTarget], bool]:
@@ -155,7 +182,7 @@ def _matcher(target: str) -> Callable[[RunTarget], bool]:
 
 
 def _is_wanted(
-    run: KeptRun, outcomes: Collection[Outcome], matches: Callable[[RunTarget], bool] | None
+    run: KeptRun, outcomes: Collection[str], matches: Callable[[RunTarget], bool] | None
 ) -> bool:
     if outcomes and run.outcome not in outcomes:
         return False

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.engines.registry import DEFAULT_ENGINE
 from marin_build.observe.read_target_states import read_target_states
-from marin_build.operations.plan import choose
+from marin_build.operations.choose_targets import choose
 from marin_build.operations.read_jobs import SeenJobs, read_jobs
 from marin_build.plan.graph_shape import upstream
 from marin_build.plan.target_state import MAY_WAIT

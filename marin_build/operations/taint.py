@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from marin_build.errors import StoreError, UsageError
+from marin_build.errors import UsageError
+from marin_build.operations.choose_targets import choose
 from marin_build.operations.loading import chosen_engine
-from marin_build.operations.plan import choose, observe_tainted
+from marin_build.operations.take_snapshot import observe_tainted
 from marin_build.pipeline.recipe import has_chosen_path
-from marin_build.plan.decisions import make_plan
+from marin_build.plan.decide import make_plan
 from marin_build.plan.graph_shape import downstream
 from marin_build.protocol.layout import STATUS
 from marin_build.text.moments import stamp_now
@@ -215,15 +215,3 @@ def untaint_targets(
         return Untainted({targets.all[index].id: taint for index, taint in read.items()}, ())
     free = remove_taints(loaded.store, targets, marked, roots)
     return Untainted({}, tuple(targets.all[index].id for index in free))
-
-
-def forget_taints(loaded: Loaded, plan: Plan) -> None:
-    """Take away the marks of rebuilt targets: they no longer hold, but every plan reads them."""
-    if not plan.snapshot.tainted:
-        return
-    from marin_build.observe.read_taints import read_taints
-    from marin_build.protocol.taints import forget_taints
-
-    with suppress(StoreError):
-        still = read_taints(loaded.store, plan.targets, plan.snapshot.tainted)
-        forget_taints(loaded.store, plan.targets, plan.snapshot.tainted.keys() - still.keys())

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from marin_build.observe.read_builds import list_places
+from marin_build.operations.choose_targets import choose
 from marin_build.operations.find_outputs import stored_identity
 from marin_build.operations.loading import load
 from marin_build.operations.place import open_place
-from marin_build.operations.plan import choose
 from marin_build.operations.recall import Recalled, load_or_recall, recall_run
 from marin_build.plan.metrics.hashed_step import HashedStep
 

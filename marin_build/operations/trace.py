@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from marin_build.apply.events import Warned
 from marin_build.apply.journal import FILE, UnreadableJournalError, parse_journal
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from marin_build.operations.place import Place
 
 
+TraceFormat = Literal["chrome", "openlineage"]
 _NOTHING_WRITTEN = "no trace was written"
 
 
@@ -56,39 +57,26 @@ def trace_file(journal: str, file: str, on_event: Callable[[Event], None]) -> No
         on_event(Warned(f"{_NOTHING_WRITTEN}: {error}"))
 
 
-def run_trace(name: str, options: PipelineOptions) -> str:
-    """Return the trace of a run that was kept, as JSON.
+def trace_kept_run(name: str, options: PipelineOptions, form: TraceFormat = "chrome") -> str:
+    """Return the trace of a run that was kept.
 
     Args:
         name: its id, or `latest`.
         options: say under which prefix.
+        form: JSON in Chrome's trace event format; or events of OpenLineage, a line of JSON each.
 
     Raises:
         UsageError: there is no such run, or it has no journal that can be read.
+        StoppedError: its plan, which only OpenLineage needs, is damaged.
         StoreError: the store cannot be read.
 
     """
-    _, _, journal = _kept_journal(name, options)
-    return _text(trace_of(journal))
-
-
-def run_lineage(name: str, options: PipelineOptions) -> str:
-    """Return a run that was kept as events of OpenLineage, a line of JSON each.
-
-    Args:
-        name: its id, or `latest`.
-        options: say under which prefix.
-
-    Raises:
-        UsageError: there is no such run, or it has no journal that can be read.
-        StoppedError: its plan is damaged.
-        StoreError: the store cannot be read.
-
-    """
+    place, run, journal = _kept_journal(name, options)
+    if form == "chrome":
+        return _text(trace_of(journal))
     from marin_build.apply.open_lineage import lineage_events
     from marin_build.apply.run_folder import find_runs, no_such_run
 
-    place, run, journal = _kept_journal(name, options)
     kept = find_runs(place.store, place.prefix, [run]).get(run)
     if kept is None:
         raise no_such_run(place.store, place.prefix, name, _NOTHING_WRITTEN)
@@ -97,7 +85,7 @@ def run_lineage(name: str, options: PipelineOptions) -> str:
 
 
 def _kept_journal(name: str, options: PipelineOptions) -> tuple[Place, str, Journal]:
-    """Return where a run was kept, its id, and its journal; raises as `run_trace`."""
+    """Return where a run was kept, its id, and its journal; raises as `trace_kept_run`."""
     from marin_build.apply.run_folder import folder_of, may_be_run, no_such_run, run_id
     from marin_build.operations.place import open_place
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from marin_build.operations.plan import choose
+from marin_build.operations.choose_targets import choose
 from marin_build.plan.selection import only_one
 from marin_build.protocol.layout import local_log_path
 from marin_build.protocol.living_work import is_abandoned, kill_work, living_work

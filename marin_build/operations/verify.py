@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.observe.read_target_states import read_all
 from marin_build.observe.verify_outputs import Verdict, verify
-from marin_build.operations.plan import choose
+from marin_build.operations.choose_targets import choose
 from marin_build.store.open_store import open_store
 
 if TYPE_CHECKING:

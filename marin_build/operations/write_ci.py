@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from marin_build.emit.ci_workflow import PLACES, WRITTEN_BY, ci_workflow, is_as_written
 from marin_build.emit.templates import Templates
 from marin_build.errors import StoppedError, UsageError
+from marin_build.operations.find_pipeline import pipeline_file, prefix_of
 from marin_build.operations.git_worktree import top_level
 from marin_build.operations.options import option_words
-from marin_build.operations.pipeline_choice import pipeline_file, prefix_of
+from marin_build.workspace.places import is_url
 from marin_build.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -37,8 +38,23 @@ def ci_text(system: System, wanted: CiOptions, options: PipelineOptions) -> str:
     return ci_workflow(system, wanted, option_words(options), templates)
 
 
-def ci_place(system: System, text: str) -> str:
-    """Return where a workflow belongs: in the checkout that the current folder is in.
+def is_out_of_reach(wanted: CiOptions, options: PipelineOptions) -> bool:
+    """Return whether outputs lie in the project's folder, of which each job has a new one."""
+    _, project, settings = pipeline_file(options)
+    prefix = prefix_of(options, settings, project)
+    is_inside = not is_url(prefix) and os.path.join(prefix, "").startswith(
+        os.path.join(project, "")
+    )
+    return is_inside and wanted.cache is None
+
+
+def ci_place(system: System, text: str, folder: str | None = None) -> str:
+    """Return where a workflow belongs: at the top of a checkout.
+
+    Args:
+        system: whose.
+        text: what is to be written.
+        folder: one of the checkout; None: the current folder.
 
     Raises:
         UsageError: it is in none.
@@ -46,7 +62,7 @@ def ci_place(system: System, text: str) -> str:
 
     """
     try:
-        top = top_level(os.getcwd())
+        top = top_level(os.path.abspath(folder or os.curdir))
     except UsageError as error:
         error.consequence, error.hint = "no workflow was written", "git init"
         raise

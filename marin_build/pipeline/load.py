@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING
 from marin_build.errors import (
     MarinBuildError,
     SpecificationError,
-    UsageError,
     collected_errors,
     combined,
 )
 from marin_build.pipeline import runtime_calls
 from marin_build.pipeline.caught_run import catching_runs, notes_about
-from marin_build.pipeline.locate import PipelineModule, module_of_file, no_such_module
+from marin_build.pipeline.locate import (
+    PipelineModule,
+    module_of_file,
+    no_such_file,
+    no_such_module,
+)
 from marin_build.pipeline.not_a_step import none_declared
 from marin_build.pipeline.offered_steps import offered_steps
 from marin_build.pipeline.program_surroundings import as_program
@@ -115,11 +119,7 @@ def check_is_there(module: PipelineModule, project: str) -> None:
     if module.is_named and not module.is_there:
         raise no_such_module(module, project)
     if not module.is_there:
-        raise UsageError(
-            f"no pipeline file `{module.file}`",
-            consequence="nothing was run",
-            hint="name one with --file, or make one with `marin-build init`",
-        )
+        raise no_such_file(module.file)
 
 
 def load_program(program: Program, workspace: Workspace, parameters: Mapping[str, str]) -> Pipeline:

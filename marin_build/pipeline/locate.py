@@ -8,12 +8,14 @@ A file inside a package is that package's module: both names of one file load th
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from typing import TYPE_CHECKING
 
 from marin_build.errors import NotFoundError, UsageError
 from marin_build.identity.module_files import find_in, found_by_hooks
 from marin_build.quick_dataclass import dataclass
+from marin_build.text.readable import did_you_mean
 from marin_build.workspace.workspace import find_project, installed_in, is_project
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 SOURCES = "src"
 _INIT = "__init__.py"
+_USUAL = "pipeline.py"
+"""The name of a pipeline for which no file here is a misspelling: without it, `init` is the way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,3 +217,26 @@ def _root_of(file: str, module: str) -> str | None:
 
 def _has_init(folder: str) -> bool:
     return os.path.isfile(os.path.join(folder, _INIT))
+
+
+def no_such_file(file: str) -> UsageError:
+    """Return the error for a pipeline file that is not there; it names those that are near."""
+    return UsageError(
+        f"no pipeline file `{file}`",
+        consequence="nothing was run",
+        hint=_near(file) or "name one with --file, or make one with `marin-build init`",
+    )
+
+
+def _near(missing: str) -> str:
+    """Return a hint that names files like the missing one, here or one folder below; else empty."""
+    folder, name = os.path.split(missing)
+    try:
+        here = sorted(os.listdir(folder))
+    except OSError:
+        return ""
+    if below := [each for each in here if os.path.isfile(os.path.join(folder, each, name))]:
+        place = os.path.relpath(os.path.join(folder, below[0], name))
+        return f"there is one in a folder: --file {shlex.quote(place)}"
+    files = [each for each in here if each.endswith(".py")]
+    return "" if name == _USUAL else did_you_mean(name, files) or ""

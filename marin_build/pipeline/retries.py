@@ -171,6 +171,11 @@ _SAID_OF_KILLS = (
 """How messages about a kill end that say why, in attempts of this version and of 0.1."""
 
 
+def exited_with(code: int) -> str:
+    """Return the message of a step that ended with an exit code and gave no other reason."""
+    return f"exited with code {code}"
+
+
 def exit_meaning(code: int) -> str:
     """Return what an exit code means, in words; empty for one that means nothing more.
 

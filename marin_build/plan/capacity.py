@@ -160,6 +160,14 @@ def needs_of(step: StepSpec) -> Needs:
     return tuple(sorted(found.items()))
 
 
+def limited_kinds(step: StepSpec) -> tuple[str, ...]:
+    """Return the names of what a step takes beside cores, sorted: `gpu`, `ram`, a budget's.
+
+    Steps that take more cores than there are get slow; what takes too much of these fails.
+    """
+    return tuple(name for name, _ in needs_of(step) if name != CPU)
+
+
 def _of_resources(resources: ResourceConfig) -> dict[str, int]:
     from marin_build.pipeline.resources import GpuDevice, TpuDevice
 

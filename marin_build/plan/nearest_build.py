@@ -5,14 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from marin_build.plan.payload_diff import (
-    ABSENT,
-    WIDE,
-    describe_difference,
-    differences,
-    without_echoes,
-    without_nulls,
-)
+from marin_build.plan.difference_text import WIDE, describe_difference
+from marin_build.plan.payload_diff import ABSENT, differences, without_echoes, without_nulls
 from marin_build.plan.reasons import Change, IdentityChanged
 
 if TYPE_CHECKING:

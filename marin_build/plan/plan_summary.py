@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Literal, get_args
 
 from marin_build.plan.decisions import Kind
-from marin_build.plan.estimate import summary_text
+from marin_build.plan.estimate_text import summary_text
 from marin_build.plan.reasons import Adopted, Cascade, IdentityChanged, NeverBuilt
 
 if TYPE_CHECKING:

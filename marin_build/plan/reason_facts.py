@@ -1,12 +1,14 @@
-"""Reasons that were read from plan.json: as values, in words, and as changes. Pure."""
+"""Reasons as plan.json has them: written; and read back, as values, in words, as changes. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, get_args
 
+from marin_build.plan import block_reasons as blocks
 from marin_build.plan import reasons as why
-from marin_build.plan.payload_diff import describe_difference, without_nulls
+from marin_build.plan.difference_text import describe_difference
+from marin_build.plan.payload_diff import without_nulls
 from marin_build.plan.reason_text import describe_all, describe_stably, kind_name
 
 if TYPE_CHECKING:
@@ -73,3 +75,51 @@ def _change(facts: Mapping[str, Any]) -> Change:
     old, new = facts.get("old"), facts.get("new")
     text = facts.get("text") or describe_difference(without_nulls(facts["path"], old, new))
     return why.Change(facts["path"], old, new, text, facts.get("because", ""))
+
+
+def stable_facts(reason: Reason) -> dict[str, object]:
+    """Return the facts of a reason that belong into a saved plan: no times, no hosts."""
+    match reason:
+        case why.IdentityChanged(changes=changes, since=since):
+            return {"since": since, "changes": [_change_facts(change) for change in changes]}
+        case why.FailedBefore(attempt=attempt, exit_code=code):
+            return {"attempt": attempt, "exit_code": code}
+        case why.Cascade(upstream=upstream) | blocks.UpstreamBlocked(upstream=upstream):
+            return {"upstream": upstream}
+        case blocks.FailureKept(attempt=attempt) | blocks.ResultNotSaved(attempt=attempt):
+            return {"attempt": attempt}
+        case blocks.Unreadable(what=what):
+            return {"what": what}
+        case (
+            why.Overwrites(files=files, size=size, paths=paths, listing=listing)
+            | blocks.ForeignData(files=files, size=size, paths=paths, listing=listing)
+        ):
+            return {"files": files, "bytes": size, "paths": list(paths), "listing": listing}
+        case blocks.NotAFolder(found=found):
+            return {"found": found.partition(" to `")[0]}
+        case why.OutputVanished(lost=lost):
+            return {"lost": list(lost)} if lost else {}
+        case blocks.OutputAltered(changes=changes):
+            return {"changed": list(changes)}
+        case blocks.DeviceMissing(device=device, needed=needed):
+            return {"device": device, "needed": needed}
+        case blocks.SeveralHosts(hosts=hosts):
+            return {"hosts": hosts}
+        case blocks.OverBudget(budget=name, needed=needed, found=found):
+            return {"budget": name, "needed": needed, "found": found}
+        case why.Tainted(reason=words) | why.Accepted(reason=words):
+            return {"reason": words}
+        case why.Adopted(location=location, files=files, size=size):
+            return {"location": location, "files": files, "bytes": size}
+        case _:
+            return {}
+
+
+def _change_facts(change: why.Change) -> dict[str, object]:
+    from marin_build.plan.difference_text import describe_difference
+    from marin_build.plan.payload_diff import without_nulls
+
+    facts: dict[str, object] = {"path": change.path, "old": change.old, "new": change.new}
+    if change.text != describe_difference(without_nulls(change.path, change.old, change.new)):
+        facts["text"] = change.text  # what its path and values do not tell: a null, a rename
+    return {**facts, "because": change.because} if change.because else facts

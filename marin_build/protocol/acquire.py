@@ -149,14 +149,7 @@ class Claimant:
             if seen.lease_version == self.stale_version
             else self.is_abandoned(lease)
         )
-        return see(
-            seen.status,
-            seen.lease,
-            nonce=self.lease.nonce,
-            stale=stale,
-            force=force,
-            tombstoned=seen.tombstone is not None,
-        )
+        return see(seen, nonce=self.lease.nonce, stale=stale, force=force)
 
     def _take(self, state: State, seen: Seen, *, force: bool) -> Holding | Foreign | None:
         """Take the lease and open an attempt; None if anything is not as it was seen.

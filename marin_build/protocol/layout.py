@@ -6,6 +6,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from marin_build.identity.payload import HASHED_NAME
 from marin_build.store.base import GUARD
 from marin_build.workspace.own_folder import make_folder
 from marin_build.workspace.places import is_url
@@ -90,6 +91,24 @@ def output_under(prefix: str, name: str, target: str) -> str:
     """Return where the output of a target lies, unless its step has a path of its own."""
     version = version_of(name, target)
     return f"{prefix}/{target}" if version is None else f"{prefix}/{name}/{version}"
+
+
+def target_under(inside: str, said: object = None) -> tuple[str, str]:
+    """Return name and id of the target whose output lies in a folder: what `output_under` undoes.
+
+    `a/b_1a2b3c4d` may be a step `a/b`, or the version `b_1a2b3c4d` of `a`: a document there tells.
+
+    Args:
+        inside: the folder, as it is called inside the prefix.
+        said: the id that a document there says, if it says one.
+
+    """
+    above, _, last = inside.rpartition("/")
+    version = (above, f"{above}@{last}")
+    hashed = HASHED_NAME.fullmatch(inside)
+    if hashed is None or (above and said == version[1]):
+        return version if above else (inside, inside)
+    return hashed["name"], inside
 
 
 def version_of(name: str, target: str) -> str | None:

@@ -230,14 +230,7 @@ class PathLock:
 
     def _see(self, seen: Seen, *, rebuild: bool) -> Event:
         stale = seen.lease is not None and self._is_stale(seen.lease, seen.lease_version)
-        return see(
-            seen.status,
-            seen.lease,
-            nonce=self._lease.nonce,
-            stale=stale,
-            force=rebuild,
-            tombstoned=seen.tombstone is not None,
-        )
+        return see(seen, nonce=self._lease.nonce, stale=stale, force=rebuild)
 
     def _is_stale(self, lease: Lease, version: str) -> bool:
         now = self._clocks.watch()

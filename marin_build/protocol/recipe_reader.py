@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
+from marin_build.protocol.beside import read_beside
 from marin_build.protocol.layout import ARTIFACT, RECORD, output_under
 from marin_build.protocol.marin_record import parse_marin_record
 from marin_build.protocol.record_reader import is_ours
@@ -58,8 +59,8 @@ def read_recipe(store: Store, output_path: str) -> Recipe | None:
         StoreError: the store cannot be read.
 
     """
-    info, artifact = store.get_many([f"{output_path}/{name}" for name in (RECORD, ARTIFACT)])
-    return parse_recipe(info and info.data, artifact and artifact.data)
+    ((info, artifact),) = read_beside(store, [output_path], (RECORD, ARTIFACT))
+    return parse_recipe(info, artifact)
 
 
 def parse_recipe(info: bytes | None, artifact: bytes | None = None) -> Recipe | None:

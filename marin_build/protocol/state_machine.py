@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 from marin_build.protocol.status import STATUS_SUCCESS
 
 if TYPE_CHECKING:
-    from marin_build.protocol.lease import Lease
-    from marin_build.protocol.status import Status
+    from marin_build.protocol.look import Seen
 
 
 class State(enum.Enum):
@@ -100,32 +99,23 @@ def transition(state: State, event: Event) -> State:
         raise IllegalMoveError(f"{event.name} in {state.name}") from None
 
 
-def see(
-    status: Status | None,
-    lease: Lease | None,
-    *,
-    nonce: str,
-    stale: bool,
-    force: bool,
-    tombstoned: bool = False,
-) -> Event:
+def see(seen: Seen, *, nonce: str, stale: bool, force: bool) -> Event:
     """Return what a look at a target means for a run that wants it built.
 
     Args:
-        status: the status file's token.
-        lease: the lock file.
+        seen: what the look showed.
         nonce: recognises our own lease.
         stale: the observer judged the lease stale.
         force: build again even if it is built.
-        tombstoned: a tombstone lies in the place of the status.
 
     """
+    lease = seen.lease
     if lease is not None and lease.is_sealed:
         return Event.SAW_SEAL
     if lease is not None and nonce and lease.nonce == nonce:
         return Event.SAW_OURS
-    if status == STATUS_SUCCESS and not force:
-        return Event.SAW_TOMBSTONE if tombstoned else Event.SAW_SUCCESS
+    if seen.status == STATUS_SUCCESS and not force:
+        return Event.SAW_SUCCESS if seen.tombstone is None else Event.SAW_TOMBSTONE
     if lease is None:
         return Event.SAW_NOBODY
     return Event.SAW_STALE if stale else Event.SAW_HOLDER

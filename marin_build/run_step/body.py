@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from marin_build.errors import MarinBuildError, StepFailedError, StoreAwayError
 from marin_build.identity.callables import local_function
 from marin_build.pipeline.bound_call import return_annotation
+from marin_build.pipeline.retries import exited_with
 from marin_build.pipeline.running_function import run_function
 from marin_build.pipeline.source_digests import changed_files, content_of, read_content
 from marin_build.protocol.artifact import artifact_value
@@ -119,7 +120,7 @@ def _run(target: Target, *, is_interruptible: bool) -> Done:
             return _failure(f"input changed while the step ran: {changed}")
     except SystemExit as error:
         code = _exit_code(error)
-        return Done(code, f"exited with code {code}" if code else EXITED)
+        return Done(code, exited_with(code) if code else EXITED)
     except BaseException as error:  # whatever the step raises is its failure
         if is_interruptible and isinstance(error, KeyboardInterrupt):
             raise

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.errors import CorruptStateError, StoppedError, StoreError
 from marin_build.observe.read_logs import last_lines, log_tail
+from marin_build.pipeline.retries import exited_with
 from marin_build.protocol import layout
 from marin_build.protocol.gang import (
     RankEnd,
@@ -292,6 +293,6 @@ def _is_interruption(ends: Sequence[RankEnd | None]) -> bool:
 def _told(failed: Sequence[RankEnd]) -> Iterator[str]:
     """Yield what each rank says of its failure, and how many more failed."""
     for end in failed[:_MOST_FAILED]:
-        yield f"rank {end.rank}: {end.message or f'exited with code {end.exit_code}'}"
+        yield f"rank {end.rank}: {end.message or exited_with(end.exit_code)}"
     if (more := len(failed) - _MOST_FAILED) > 0:
         yield f"and {more} more"

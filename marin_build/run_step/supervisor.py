@@ -5,6 +5,7 @@ The supervisor stays alive when the body dies, whatever kills it, and ends the a
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from dataclasses import replace
@@ -22,6 +23,7 @@ from marin_build.protocol.held_target import Holding
 from marin_build.protocol.lease import TIME_TO_LIVE, Lease, boot_clock, process_start
 from marin_build.protocol.record_reader import readable_record
 from marin_build.run_step.attempt import Attempt
+from marin_build.run_step.end_attempt import end_attempt
 from marin_build.run_step.patient_store import Patience, patiently
 from marin_build.run_step.workers import INTERRUPTED, hear_interrupt
 from marin_build.workspace.workspace import current_workspace
@@ -89,7 +91,7 @@ def build_target(
         hear_interrupt(done.exit_code, asked_to_end)
         try:
             with bookkeeping, patiently(session.store, attempt.patience(asked_to_end)):
-                return attempt.end(done, asked_to_end())
+                return end_attempt(attempt, done, asked_to_end())
         finally:
             if attempt.is_long:
                 bodies.release(start.index)
@@ -102,6 +104,19 @@ def build_target(
             return ended.Interrupted()
         cause: Cause = "infra" if isinstance(error, StoreAwayError) else "app"
         return ended.Failed(0, 1, error.with_reason, hint=error.hint or "", cause=cause)
+    except OSError as error:
+        return _disk_failed(session, error)
+
+
+def _disk_failed(session: Session, error: OSError) -> ended.Failed:
+    """Return the end of a target whose files could not be written: its log may lack the reason."""
+    place = session.targets.workspace.prefix
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        what, hint = f"no space is left below `{place}`", "make space there, then apply again"
+    else:
+        named = f" (`{error.filename}`)" if error.filename else ""
+        what, hint = f"cannot write below `{place}`: {error.strerror or error}{named}", ""
+    return ended.Failed(0, 1, what, hint=hint)
 
 
 def _acquire(

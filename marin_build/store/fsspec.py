@@ -145,6 +145,7 @@ class FsspecStore:
                 raise StoreError(
                     f"cannot open the prefix `{self._url}`: {error}",
                     consequence="nothing was run",
+                    hint="a prefix is a folder, or a URL with gs://, s3:// or az://",
                 ) from error
             self._opened = (os.getpid(), fs)
         return self._opened[1]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import StoreError
 from marin_build.store.bucket_objects import changed_meanwhile
+from marin_build.store.forked_children import disarm_in_children
 from marin_build.store.objects import StoredObject
-from marin_build.store.remote import disarm_in_children
 from marin_build.store.remote_errors import remote_error
 from marin_build.text.readable import did_you_mean
 

@@ -10,15 +10,9 @@ from typing import TYPE_CHECKING, Any
 from marin_build.errors import StoreError
 from marin_build.store.base import Blob, File
 from marin_build.store.bounds import most_bytes, too_long
+from marin_build.store.object_names import folder_prefix, split_url
 from marin_build.store.objects import StoredObject
-from marin_build.store.remote import (
-    CONNECT_SECONDS,
-    READ_SECONDS,
-    Body,
-    RemoteStore,
-    folder_prefix,
-    split_url,
-)
+from marin_build.store.remote import CONNECT_SECONDS, READ_SECONDS, Body, RemoteStore
 from marin_build.store.remote_errors import is_denied, status_of
 
 if TYPE_CHECKING:

@@ -12,18 +12,15 @@ has none for folders): there a file in the folder is locked instead, and files a
 
 from __future__ import annotations
 
-import fcntl
 import itertools
 import os
-import shlex
 import stat
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from marin_build.errors import StoreError
-from marin_build.pauses import doubled
 from marin_build.store.base import GUARD, File
+from marin_build.store.folder_lock import locked_folder
 from marin_build.store.folder_place import made_and_opened, open_folder
 from marin_build.store.local_read import read_file, store_error, version_of
 from marin_build.workspace.own_folder import make_folder
@@ -34,12 +31,8 @@ if TYPE_CHECKING:
     from marin_build.store.base import Blob
 
 
-LOCK_PATIENCE = 20.0
-"""Seconds to wait for a lock that is held for a tenth of a millisecond."""
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.05
 _MANY = 512
 """From this number of paths on, folders are listed before files are opened."""
-_GUARD = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _counter = itertools.count()
 
 
@@ -83,21 +76,21 @@ class LocalStore:
 
     def put_if_absent(self, path: str, data: bytes) -> str | None:
         """Look and write under the folder's lock."""
-        with self._locked(path, create=True):
+        with locked_folder(path, is_shared=self._is_shared, create=True):
             if os.path.lexists(path):
                 return None
             return self._link(path, data) if self._is_shared else self.put(path, data)
 
     def replace_if(self, path: str, data: bytes, version: str) -> str | None:
         """Compare and write under the folder's lock."""
-        with self._locked(path):
+        with locked_folder(path, is_shared=self._is_shared):
             if not self._has(path, version):
                 return None
             return self.put(path, data)
 
     def delete_if(self, path: str, version: str) -> bool:
         """Compare and delete under the folder's lock."""
-        with self._locked(path):
+        with locked_folder(path, is_shared=self._is_shared):
             if not self._has(path, version):
                 return False
             os.unlink(path)
@@ -158,7 +151,7 @@ class LocalStore:
             StoreError: it cannot be moved: `to` is on another file system, as a rule.
 
         """
-        with self._locked(f"{folder}/any"):
+        with locked_folder(f"{folder}/any", is_shared=self._is_shared):
             try:
                 make_folder(os.path.dirname(to))
                 os.rename(folder, to)
@@ -223,73 +216,9 @@ class LocalStore:
         except OSError as error:
             raise store_error("write", path, error) from error
 
-    @contextmanager
-    def _locked(self, path: str, *, create: bool = False) -> Iterator[None]:
-        """Hold the advisory lock of the folder of `path`; the kernel frees it if we die.
-
-        `gc` moves whole outputs away. A lock on a folder that is no longer there keeps nobody out.
-        """
-        folder = os.path.dirname(path)
-        locked = os.path.join(folder, GUARD) if self._is_shared else folder
-        is_there = False
-        while not is_there:
-            try:
-                try:
-                    opened = made_and_opened(folder) if create else open_folder(folder)
-                except FileNotFoundError:
-                    if create:
-                        raise
-                    yield  # there is nothing to guard
-                    return
-                descriptor = _guard_in(opened) if self._is_shared else opened
-            except OSError as error:
-                raise store_error("lock", path, error) from error
-            try:
-                _take_lock(descriptor, locked)
-                if is_there := _is_in_place(descriptor, locked):
-                    yield
-            except OSError as error:
-                raise store_error("lock", path, error) from error
-            finally:
-                os.close(descriptor)
-
 
 def _name(path: str) -> str:
     return path.rpartition("/")[2]
-
-
-def _guard_in(folder: int) -> int:
-    """Return a descriptor of the file that is locked in a shared folder; the folder is closed."""
-    try:
-        return os.open(GUARD, _GUARD, 0o644, dir_fd=folder)
-    finally:
-        os.close(folder)
-
-
-def _is_in_place(descriptor: int, path: str) -> bool:
-    """Return whether what is open still lies at its path."""
-    try:
-        return os.path.samestat(os.fstat(descriptor), os.lstat(path))
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-
-
-def _take_lock(descriptor: int, path: str) -> None:
-    """Take the lock. A process that holds it for long is frozen, but may wake up and write."""
-    deadline = time.monotonic() + LOCK_PATIENCE
-    for number in itertools.count(1):
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise StoreError(
-                    f"cannot lock `{path}`: a process holds it and does not go on",
-                    facts=[("waited", f"{LOCK_PATIENCE:g} s")],
-                    hint=f"find it with `fuser -v {shlex.quote(path)}`; let it go on, or kill it",
-                ) from None
-            time.sleep(doubled(number, _FIRST_PAUSE, _LONGEST_PAUSE))
-        else:
-            return
 
 
 def _files_below(top: str) -> Iterator[File]:

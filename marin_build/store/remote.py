@@ -10,14 +10,15 @@ from __future__ import annotations
 import asyncio
 import io
 import os
-import weakref
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from marin_build.errors import StoreAwayError, StoreDeniedError
 from marin_build.pauses import doubled, spread
+from marin_build.store.forked_children import disarm_in_children
 from marin_build.store.gather import gather
 from marin_build.store.hurry import Hurry
+from marin_build.store.object_names import split_url
 from marin_build.store.remote_errors import is_broken, remote_error, status_of
 from marin_build.store.slow_requests import waiting
 
@@ -42,28 +43,6 @@ SLOWEST = 1 << 20
 """Bytes a second below which a write is given up."""
 CONNECT_SECONDS, READ_SECONDS = 10, 20
 """How long the libraries wait for a connection, and for the next bytes of an answer."""
-
-_in_use: dict[int, Any] = {}
-
-
-def _disarm() -> None:
-    """Keep a forked process from closing what belongs to its parent.
-
-    The file systems it inherits have finalisers that would wait, when it ends, for an event loop
-    whose thread it has not got. The references stay, so that nothing else is tidied up either.
-    """
-    for fs in _in_use.values():
-        for reference in weakref.getweakrefs(fs):
-            if isinstance(reference.__callback__, weakref.finalize):
-                reference.__callback__.detach()
-
-
-os.register_at_fork(after_in_child=_disarm)
-
-
-def disarm_in_children(fs: Any) -> None:
-    """Keep forked processes from closing a file system that their parent uses."""
-    _in_use[id(fs)] = fs
 
 
 class RemoteStore(ABC):
@@ -319,15 +298,3 @@ class Body(io.BytesIO):
     def close(self) -> None:
         """Go back to the start."""
         self.seek(0)
-
-
-def split_url(path: str) -> tuple[str, str]:
-    """Return bucket and name of a URL, to the letter: `?`, `#` and `%` mean nothing in a name."""
-    bucket, _, name = path.partition("://")[2].partition("/")
-    return bucket, name
-
-
-def folder_prefix(name: str) -> str:
-    """Return the prefix of the names in a folder; that of a whole bucket is empty."""
-    name = name.rstrip("/")
-    return name + "/" if name else ""

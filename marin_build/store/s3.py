@@ -7,15 +7,9 @@ from typing import Any
 
 from marin_build.store.base import Blob, File
 from marin_build.store.bounds import most_bytes, too_long
+from marin_build.store.object_names import folder_prefix, split_url
 from marin_build.store.objects import StoredObject
-from marin_build.store.remote import (
-    CONCURRENCY,
-    CONNECT_SECONDS,
-    READ_SECONDS,
-    RemoteStore,
-    folder_prefix,
-    split_url,
-)
+from marin_build.store.remote import CONCURRENCY, CONNECT_SECONDS, READ_SECONDS, RemoteStore
 from marin_build.store.remote_errors import is_broken, status_of
 
 _PAGE = 1000  # the most the service returns

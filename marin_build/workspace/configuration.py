@@ -1,4 +1,7 @@
-"""The file that configures a project, and its table; operations/config.py says what it may hold."""
+"""The file that configures a project, and its table.
+
+What it may hold, operations/config.py says.
+"""
 
 from __future__ import annotations
 

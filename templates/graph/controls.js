@@ -13,13 +13,11 @@ const MEANINGS = {
 function makeChips(page) {
   const { model, state, afterFilter } = page;
   const { data } = model;
-  const counts = countStates(model.nodes.map((_, i) => i), model.nodes, data.states.length);
   data.states.forEach((word, i) => {
     const chip = html("button", { type: "button", class: `chip ${stateClass(word)}`, "aria-pressed": "false", "data-state": word });
     chip.append(svg("svg", { viewBox: "0 0 16 16", width: "16", height: "16", "aria-hidden": "true" }, sign(word)));
-    chip.append(html("span", {}, word), html("b", {}, String(counts[i])));
+    chip.append(html("span", {}, word), html("b", {}));
     chip.title = MEANINGS[word];
-    chip.disabled = counts[i] === 0;
     chip.addEventListener("click", () => {
       if (state.states.has(i)) state.states.delete(i);
       else state.states.add(i);
@@ -28,8 +26,19 @@ function makeChips(page) {
     });
     byId("legend").append(chip);
   });
+  countChips(page);
   const drifted = countDrifted(model.nodes.map((_, i) => i), model.nodes);
   if (drifted) byId("legend").append(driftChip(page, drifted));
+}
+
+// Write on each chip how many targets are in its state now.
+function countChips({ model, state }) {
+  const counts = countStates(model.nodes.map((_, i) => i), model.nodes, model.data.states.length);
+  model.data.states.forEach((word, i) => {
+    const chip = byId("legend").querySelector(`[data-state="${word}"]`);
+    chip.querySelector("b").textContent = String(counts[i]);
+    chip.disabled = counts[i] === 0 && !state.states.has(i);
+  });
 }
 
 // Drift is no state: what drifted is built.
@@ -74,17 +83,7 @@ function makeButtons(page) {
     page.begin();
   });
   press("close-panel", clearSelection);
-  press("theme", () => {
-    const root = document.documentElement;
-    const isDark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-    root.dataset.theme = isDark ? "light" : "dark";
-    byId("theme").setAttribute("aria-pressed", String(!isDark));
-    try {
-      localStorage.setItem("marin-build-theme", root.dataset.theme);
-    } catch {
-      // The browser allows no storage: the choice is not kept.
-    }
-  });
+  press("theme", () => toggleTheme(byId("theme")));
   press("keys", () => byId("help").showModal());
   const toggle = (id, key) => {
     press(id, () => {

@@ -1,21 +1,5 @@
 // Boxes, frames and edges -> SVG. Text enters by textContent only.
 
-const SVG = "http://www.w3.org/2000/svg";
-const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
-
-// A text that cannot mislead: characters that turn the reading direction, or show nothing, are
-// spelled out.
-function legible(text) {
-  return text.replace(UNSEEN, (letter) => "\\u" + letter.charCodeAt(0).toString(16).padStart(4, "0"));
-}
-
-function svg(tag, attributes, ...children) {
-  const element = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes || {})) element.setAttribute(name, value);
-  for (const child of children) element.append(child);
-  return element;
-}
-
 // The sign of each state, 16 pixels wide: its shape tells it from the others without colour.
 const SIGNS = {
   "built": { outline: "M8 1a7 7 0 1 0 0 14a7 7 0 1 0 0-14z", mark: "M4.8 8.2l2.2 2.2 4.2-4.6" },

@@ -1,7 +1,5 @@
 // The page: its state, and the drawing of it. The other files change the state.
 
-const byId = (id) => document.getElementById(id);
-
 function startPage() {
   performance.mark("graph-start");
   const model = makeModel(JSON.parse(byId("data").textContent));
@@ -32,10 +30,11 @@ function startPage() {
     while (above && above.id.includes("*")) above = above.parent;
     const prefix = above && above.id && node.name.startsWith(above.id) ? above.id : "";
     const twin = nameCounts.get(node.name) > 1 ? node.id.slice(node.name.length) : "";
-    return { title: node.name.slice(prefix.length) + twin, note: noteOf(node), mark };
+    return { title: node.name.slice(prefix.length) + twin, note: noteOf(node), widest: model.live && model.live.widest, mark };
   }
 
   function noteOf(node) {
+    if (node.note !== undefined) return node.note;
     const word = data.states[node.state];
     if (node.seconds !== undefined) return `${word} · ${durationText(node.seconds)}`;
     return node.on ? `${word} · ${node.on}` : word;
@@ -73,6 +72,16 @@ function startPage() {
     return true;
   }
 
+  function drawBox(box, place) {
+    const element = box.group
+      ? drawGroup(model, box, place, labelOf(box), measure)
+      : drawTarget(model, box, place, labelOf(box), measure);
+    const title = svg("title");
+    title.textContent = legible(box.group ? `${box.members.length} targets` : `${model.nodes[box.leaf].id}\n${data.texts[model.nodes[box.leaf].why]}`);
+    element.prepend(title);
+    return element;
+  }
+
   function draw(view, placed) {
     const elements = new Map();
     const parts = [];
@@ -88,12 +97,7 @@ function startPage() {
     for (const { element } of routes) parts.push(element);
     for (const box of view.boxes) {
       const place = placed.at.get(box.key);
-      const element = box.group
-        ? drawGroup(model, box, place, labelOf(box), measure)
-        : drawTarget(model, box, place, labelOf(box), measure);
-      const title = svg("title");
-      title.textContent = legible(box.group ? `${box.members.length} targets` : `${model.nodes[box.leaf].id}\n${data.texts[model.nodes[box.leaf].why]}`);
-      element.prepend(title);
+      const element = drawBox(box, place);
       element.dataset.key = box.key;
       if (!box.group) element.dataset.target = model.nodes[box.leaf].id;
       else element.dataset.group = box.group.id;
@@ -103,6 +107,23 @@ function startPage() {
     layer.replaceChildren(...parts);
     shown = { view, placed, elements, routes, boxes: new Map(view.boxes.map((box) => [box.key, box])) };
     byId("empty").hidden = view.boxes.length > 0;
+  }
+
+  // Draw the boxes of some targets again, where they are. They stay the same elements, so that a
+  // click that has begun, and the focus, are not lost.
+  function redraw(indices) {
+    const keys = new Set();
+    for (const index of indices) keys.add(keyOfTarget(index));
+    for (const key of keys) {
+      const box = shown.boxes.get(key);
+      if (!box) continue;
+      const place = shown.placed.at.get(key);
+      const fresh = drawBox(box, place);
+      const element = shown.elements.get(key);
+      for (const name of ["class", "aria-label"]) element.setAttribute(name, fresh.getAttribute(name));
+      element.replaceChildren(...fresh.childNodes);
+    }
+    show();
   }
 
   // Light what is selected or found; needs no layout.
@@ -154,7 +175,7 @@ function startPage() {
     model, state, texts, groups, canvas, viewport, shown: () => shown,
     focused: () => focused, setFocused: (key) => { focused = key; },
     fit: () => viewport.fit(shown.placed), begin: () => viewport.begin(shown.placed),
-    layOut, scaleOf, afterFilter, focusBox, rove, show, say, keyOfTarget,
+    layOut, scaleOf, afterFilter, focusBox, rove, show, redraw, say, keyOfTarget,
   };
   Object.assign(page, makeUnfolding(page), makeSelecting(page), makeAddress(page));
   makeChips(page);
@@ -176,20 +197,12 @@ function startPage() {
     page.showPanel();
     if (index >= 0) viewport.reveal(shown.placed.at.get(keyOfTarget(index)));
   };
+  if (data.is_live) goLive(page);
   page.openFirst();
   start();
   window.addEventListener("hashchange", start);
   document.body.dataset.ready = "yes";
   performance.measure("graph-ready", "graph-start");
-}
-
-function setTheme() {
-  try {
-    const kept = localStorage.getItem("marin-build-theme");
-    if (kept === "dark" || kept === "light") document.documentElement.dataset.theme = kept;
-  } catch {
-    // No storage: the theme of the system.
-  }
 }
 
 setTheme();

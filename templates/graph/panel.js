@@ -1,12 +1,5 @@
 // The panel with all facts about one target or one group.
 
-function html(tag, attributes, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes || {})) element.setAttribute(name, value);
-  for (const child of children) element.append(typeof child === "string" ? legible(child) : child);
-  return element;
-}
-
 function section(title, ...children) {
   return html("section", {}, html("h3", {}, title), ...children);
 }
@@ -60,15 +53,6 @@ async function copyText(text, button) {
   setTimeout(() => { button.textContent = "copy"; }, 1500);
 }
 
-function durationText(seconds) {
-  if (seconds < 1) return seconds < 0.05 ? "<0.1 s" : `${seconds.toFixed(1)} s`;
-  for (const [unit, name, limit] of [[1, "s", 60], [60, "min", 60], [3600, "h", 72]]) {
-    const amount = seconds / unit;
-    if (amount < limit) return `${amount < 9.95 ? +amount.toFixed(1) : Math.round(amount)} ${name}`;
-  }
-  return `${Math.round(seconds / 8640) / 10} d`;
-}
-
 function badge(model, state) {
   const picture = svg("svg", { viewBox: "0 0 16 16", width: "16", height: "16", "aria-hidden": "true" }, sign(state));
   return html("span", { class: `badge ${stateClass(state)}` }, picture, state);
@@ -86,6 +70,7 @@ function targetPanel(model, index, select, related) {
   if (node.about) parts.push(html("p", { class: "about" }, node.about));
   if (node.log) parts.push(section(node.log_of || "log", html("pre", { class: "log", tabindex: "0" }, node.log.join("\n"))));
   if (node.changes && node.changes.length) parts.push(changesSection(node));
+  if (model.live) parts.splice(2, 0, ...model.live.panel(index));
   parts.push(section("facts", facts(factRows(model, node))));
   const values = { ...(node.attrs || {}) };
   if (Object.keys(values).length) {

@@ -10,13 +10,14 @@ const BESIDE_TEXT = 48; // the sign, and the margins
 const BESIDE_LABEL = 52; // the same of a group, and the gap before its count
 const MARK_GAP = 6;
 
-// What is shown of a box is { title, note, mark, count }; `count` only of groups. `measure(text, kind)`
+// What is shown of a box is { title, note, widest, mark, count }; `count` only of groups, `widest`
+// the longest note that the box may get. `measure(text, kind)`
 // is a width in pixels.
 function widthOf(label, measure) {
   const mark = markWidth(label.mark, measure);
   const wide = label.count
     ? measure(label.title, "name") + mark + measure(String(label.count), "count") + BESIDE_LABEL
-    : Math.max(measure(label.title, "name"), measure(label.note, "note") + mark) + BESIDE_TEXT;
+    : Math.max(measure(label.title, "name"), measure(label.widest || label.note, "note") + mark) + BESIDE_TEXT;
   return Math.max(NARROWEST, Math.min(WIDEST, Math.ceil(wide)));
 }
 

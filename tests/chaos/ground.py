@@ -82,15 +82,6 @@ class Ground:
                 faults.add(Fault("reply", holds=".executor", share=share, seed=schedule.seed + 1))
         if {"run.sh", "make"} & {*schedule.ways}:
             self._run("plan", "-o", "saved")
-            names = [step.name for step in schedule.steps]
-            scripts = {
-                name: next((project.root / "saved/steps").glob(f"{name}_*")) for name in names
-            }
-            last = names[-1]
-            rules = "".join(f"{name}:\n\tbash {scripts[name]}/run.sh\n" for name in names)
-            project.write(
-                "steps.mk", f".PHONY: {' '.join(names)}\n{last}: {' '.join(names[:-1])}\n{rules}"
-            )
         decisions = json.loads(self._run("plan", "--json"))["decisions"]
         self._targets = {decision["name"]: decision["target"] for decision in decisions}
 
@@ -105,7 +96,7 @@ class Ground:
             case "run.sh":
                 command = ["bash", "saved/run.sh"]
             case "make":
-                command = ["make", "-j2", "-f", "steps.mk", self._schedule.steps[-1].name]
+                command = ["make", "-j2", "-f", "saved/Makefile"]
             case isolation:
                 command = [str(PROGRAM), "apply", "-j", "3", "--isolation", isolation]
         marker = uuid.uuid4().hex

@@ -13,6 +13,7 @@ from kubernetes.client import ApiException
 
 from tests.servers.kubernetes_nodes import Node
 from tests.servers.kubernetes_resources import condition_of, holds
+from tests.servers.kubernetes_view import PATIENCE
 from tests.servers.programs import CHECKOUT, tied
 from tests.servers.slurm import wait_until
 
@@ -254,7 +255,7 @@ def test_pods_end_with_the_process_of_the_test(tmp_path: Path) -> None:
             assert is_alive(pod)
         finally:
             process.kill()
-    wait_until(lambda: not is_alive(pod), 30)
+    wait_until(lambda: not is_alive(pod), PATIENCE)
 
 
 def is_alive(pid: int) -> bool:

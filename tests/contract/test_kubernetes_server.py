@@ -151,7 +151,8 @@ def test_a_stale_state_is_not_written(cluster: KubernetesCluster, api: Clients) 
     """Else two writers would undo each other's work."""
     name = new_name("stale")
     api.batch.create_namespaced_job(NAMESPACE, job(name, LONG))
-    cluster.wait_for_pods(name)
+    # Until then its controller writes, too.
+    cluster.wait_for(lambda: (cluster.find("Job", name) or {}).get("status", {}).get("ready") == 1)
     read = api.batch.read_namespaced_job(name, NAMESPACE)
     api.batch.patch_namespaced_job(name, NAMESPACE, {"metadata": {"labels": {"a": "b"}}})
     read.spec.backoff_limit = 4

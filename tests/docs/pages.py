@@ -1,10 +1,12 @@
 """The pages of the documentation, and the code blocks in them.
 
-Two conventions turn a page into a test:
+Three conventions turn a page into a test:
 
 - a `console` block holds `$ command` lines, each followed by what it prints; `...` in the expected
   output stands for anything, within a line or across lines;
-- `<!-- file: NAME -->` on the line above a block of any language makes that block a file.
+- `<!-- file: NAME -->` on the line above a block of any language makes that block a file;
+- `<!-- not run: WHY -->` there says why no test can run it. Without that, Python is run after the
+  files of its page, TOML is read as a configuration, and JSON is parsed.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ PAGES = sorted(
 )
 
 _BLOCK = re.compile(
-    r"^(?:<!-- file: (?P<file>\S+) -->\n)?```(?P<language>\w*)\n(?P<text>.*?)^```$",
+    r"^(?:<!-- file: (?P<file>\S+) -->\n|<!-- not run: (?P<why>[^\n]+) -->\n)?"
+    r"```(?P<language>\w*)\n(?P<text>.*?)^```$",
     re.DOTALL | re.MULTILINE,
 )
 
@@ -51,6 +54,16 @@ class Command:
     expected: str
 
 
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """A block that is neither a file nor a command; `why` says why it is not run, if it is not."""
+
+    line: int
+    language: str
+    text: str
+    why: str
+
+
 def page_name(page: Path) -> str:
     """Return a page's path inside the checkout."""
     return page.relative_to(CHECKOUT).as_posix()
@@ -65,6 +78,15 @@ def parts_of(page: Path) -> Iterator[File | Command]:
         elif block["language"] == "console":
             first = text.count("\n", 0, block.start("text")) + 1
             yield from _commands(block["text"], first)
+
+
+def fragments_of(page: Path) -> Iterator[Fragment]:
+    """Yield the blocks of a page that are neither files nor commands, nor plain text."""
+    text = page.read_text(encoding="utf-8")
+    for block in _BLOCK.finditer(text):
+        if not block["file"] and block["language"] not in ("console", "text"):
+            line = text.count("\n", 0, block.start("text")) + 1
+            yield Fragment(line, block["language"], block["text"], block["why"] or "")
 
 
 def _commands(block: str, first: int) -> Iterator[Command]:

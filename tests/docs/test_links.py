@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LINK = re.compile(r"\]\(([^()\s]+)\)")
+_PAGE = re.compile(r"(docs/[\w/-]+\.md)(?:#([\w-]+))?")
 _HEADING = re.compile(r"^#{1,6} +(.+?)\s*$", re.MULTILINE)
 _FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 
@@ -47,6 +48,24 @@ def test_links_lead_somewhere(page: Path) -> None:
         elif anchor and anchor not in _anchors(file):
             broken.append(f"{page_name(file)}#{anchor}")
     assert not broken
+
+
+def test_pages_that_the_program_names_are_there() -> None:
+    """Hints of errors send people there."""
+    named = {
+        (name, anchor)
+        for folder in ("marin_build", "templates", "examples")
+        for file in (CHECKOUT / folder).rglob("*")
+        if file.suffix in {".py", ".j2", ".js", ".toml"}
+        for name, anchor in _PAGE.findall(file.read_text(encoding="utf-8"))
+    }
+    assert named
+    wrong = [
+        f"{name}#{anchor}"
+        for name, anchor in sorted(named)
+        if not (CHECKOUT / name).exists() or (anchor and anchor not in _anchors(CHECKOUT / name))
+    ]
+    assert wrong == []
 
 
 def test_every_page_can_be_reached_from_the_index() -> None:

@@ -13,8 +13,7 @@ import pytest
 
 import marin_build
 from marin_build import errors
-from marin_build.apply.events import DOCUMENTED, CriticalPath, Timed
-from marin_build.apply.journal import Header
+from marin_build.apply.events import CriticalPath, Timed
 from marin_build.emit.plan_directory import Action
 from marin_build.engines.kubernetes.retries import JobRetries
 from marin_build.engines.kubernetes.settings import KubernetesSettings
@@ -23,11 +22,9 @@ from marin_build.operations.config import Settings
 from marin_build.pipeline.resources import ResourceConfig
 from marin_build.pipeline.retries import CAUSES, Retries, exit_meaning
 from marin_build.pipeline.step_options import StepOptions
-from marin_build.plan.document import DecisionDocument, PlanDocument, PrunedDocument
 from marin_build.plan.reason_text import reason_kind
 from marin_build.plan.reasons import Reason
 from marin_build.protocol import layout
-from marin_build.protocol.documents import Attempt, Record
 
 from .pages import CHECKOUT, File, parts_of
 
@@ -37,13 +34,6 @@ if TYPE_CHECKING:
 CONTENTS: list[tuple[str, Iterable[str]]] = [
     ("reference/configuration.md", setting_names(Settings)),
     ("reference/configuration.md", [field.name for field in fields(KubernetesSettings)]),
-    ("reference/plan-directory.md", PlanDocument.model_fields),
-    ("reference/plan-directory.md", [field.name for field in fields(DecisionDocument)]),
-    ("reference/plan-directory.md", [field.name for field in fields(PrunedDocument)]),
-    ("reference/files-beside-an-output.md", Record.model_fields),
-    ("reference/files-beside-an-output.md", Attempt.model_fields),
-    ("reference/events.md", DOCUMENTED),
-    *(("reference/events.md", names) for names in DOCUMENTED.values()),
     *(
         ("reference/events.md", [field.name for field in fields(kind)])
         for kind in (CriticalPath, Timed)
@@ -110,11 +100,6 @@ def test_every_file_beside_an_output_has_its_place() -> None:
     text = _page("reference/files-beside-an-output.md")
     ours = [layout.STATUS, layout.LEASE, layout.RECORD, layout.ARTIFACT]
     assert [name for name in ours if f"`{name}`" not in text] == []
-
-
-def test_the_first_line_of_a_journal_is_shown() -> None:
-    text = _page("reference/events.md")
-    assert [f.name for f in fields(Header) if f'"{f.name}": ' not in text] == []
 
 
 def test_every_template_has_a_heading_and_every_heading_a_template() -> None:

@@ -133,5 +133,62 @@ def on_terminal(
         process.wait(PATIENCE)
 
 
+@dataclass(slots=True)
+class Shell:
+    """An interactive shell on a terminal of its own."""
+
+    ours: int
+    unread: bytes = b""
+
+    def type(self, line: str) -> list[str]:
+        """Type a line with a Tab in it; return the words that the shell then has on it.
+
+        Each word is printed between `<` and `>` by a command that is typed before the line.
+        """
+        self.send(f"{line}\x01printf '<%s>' \x05 end\r")  # Ctrl-A and Ctrl-E: to its begin and end
+        first = line.split(maxsplit=1)[0]
+        found = self.wait_for(rf"<{first}>((?:<[^<>\r\n]*>)*?)<end>")
+        return found[1].strip("<>").split("><")
+
+    def send(self, text: str) -> None:
+        """Press keys."""
+        os.write(self.ours, text.encode())
+
+    def wait_for(self, pattern: str) -> re.Match[str]:
+        """Read until the shell has written something, and forget it."""
+        deadline = time.monotonic() + PATIENCE
+        while (found := re.search(pattern, self.unread.decode(errors="replace"))) is None:
+            ready, _, _ = select.select([self.ours], [], [], max(0.0, deadline - time.monotonic()))
+            assert ready, f"it never came: {self.unread!r}"
+            self.unread += os.read(self.ours, 65536)
+        self.unread = b""
+        return found
+
+
+@contextmanager
+def shell_on_terminal(project: Project, *argv: str) -> Iterator[Shell]:
+    """Run an interactive shell in a project; it does not outlive the block."""
+    ours, theirs = pty.openpty()
+    _set_size(theirs, 250)
+    process = subprocess.Popen(
+        ["setsid", "--ctty", *argv],
+        cwd=project.root,
+        env={**project.environ(), "TERM": "xterm"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    shell = Shell(ours)
+    try:
+        shell.send("printf '<%s>' rea''dy\r")
+        shell.wait_for("<ready>")
+        yield shell
+    finally:
+        os.close(ours)  # which hangs up
+        process.kill()
+        process.wait(PATIENCE)
+
+
 def _set_size(descriptor: int, columns: int) -> None:
     fcntl.ioctl(descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, columns, 0, 0))

@@ -13,6 +13,7 @@ from tests.servers.gcs import GcsServer
 from tests.servers.podman import find_podman, private_podman
 from tests.servers.slurm import find_slurm, slurm_cluster, wait_until
 
+from .slurm_support import until_empty
 from .support import OUTPUTS, PATIENCE, PROGRAM, shellcheck
 
 if TYPE_CHECKING:
@@ -235,7 +236,7 @@ def test_a_job_that_waits_runs_the_code_it_was_submitted_with(
     gate.let_go()
     outputs = on_slurm.root / OUTPUTS
     wait_until(lambda: list(outputs.glob("kept_*/.executor_info")), PATIENCE)
-    wait_until(lambda: not cluster.call("squeue", "--noheader").strip(), PATIENCE)
+    until_empty(cluster)
     assert json.loads((on_slurm.output_of("kept") / ".artifact.json").read_text()) == "first"
     assert os.listdir(on_slurm.home / "tmp") == []  # what was unpacked is gone
 
@@ -252,7 +253,7 @@ def test_a_person_submits_a_saved_plan_with_its_code(on_slurm: Project, cluster:
     assert done.code == 0, done.err
     assert done.out.startswith("sent  sha256:")
     wait_until(lambda: list(outside.glob("kept_*/.executor_info")), PATIENCE)
-    wait_until(lambda: not cluster.call("squeue", "--noheader").strip(), PATIENCE)
+    until_empty(cluster)
     assert "marin-build-code-" in (next(outside.glob("told_*")) / ".artifact.json").read_text()
     assert list((outside / ".marin-build/slurm").glob("mb-*.log"))
     assert on_slurm.run("run-step", "--plan", "there", "--send-code").out.startswith("already")

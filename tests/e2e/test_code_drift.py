@@ -170,7 +170,7 @@ def test_explain_shows_the_difference_and_what_is_unseen(lm: Project) -> None:
     assert lm.mask(above).endswith(
         f"{told}to rebuild what drifted: marin-build apply model_HASH --force tokens_HASH\n"
         "to accept it: marin-build accept tokens_HASH --reason '...'\n"
-        'to make code identity: declare the step with code="rebuild"\n'
+        'to rebuild on code changes: declare the step with code="rebuild"\n'
     )
 
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
 from .support import DIAMOND, PROGRAM
+from .terminal import shell_on_terminal
 
 if TYPE_CHECKING:
     from .support import Project
 
 _ASK = """\
 eval "$(marin-build completion bash)"
+compopt() { :; }  # it works in a completion only
 COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
 _marin_build_completion marin-build
 printf '%s\\n' "${COMPREPLY[@]}"
@@ -64,20 +67,37 @@ def test_a_pipeline_that_does_not_load_has_the_names_of_the_last_time(project: P
     assert _completed(project, "logs", "cor") == []
 
 
-@pytest.mark.parametrize("shell", ["zsh", "fish"])
-def test_other_shells_get_the_same_words(project: Project, shell: str) -> None:
-    """Else completions work in bash alone."""
+_SHELLS = {
+    "bash": ("bash", "--noprofile", "-i"),
+    "zsh": ("zsh", "-d", "-i"),
+    "fish": ("fish", "-i"),
+}
+_LINES = {
+    "marin-build expl\t": ["explain"],
+    "marin-build plan re\t": ["plan", "report"],
+    "marin-build apply corpus,+ri\t": ["apply", "corpus,+right"],
+    "marin-build apply --profile re\t": ["apply", "--profile", "review"],
+    "marin-build apply --keep\t": ["apply", "--keep-going"],
+    "marin-build plan --set li\t5": ["plan", "--set", "lines=5"],
+    "marin-build plan --set=li\t5": ["plan", "--set=lines=5"],
+    "marin-build plan --set lines=5 co\t": ["plan", "--set", "lines=5", "corpus"],
+    "marin-build plan -f pip\t": ["plan", "-f", "pipeline.py"],
+    "marin-build plan -f nothing.py co\t": ["plan", "-f", "nothing.py", "co"],
+}
+
+
+@pytest.mark.parametrize("shell", _SHELLS)
+def test_a_person_who_presses_tab_gets_the_word(project: Project, shell: str) -> None:
+    """Else what `completion --install` promises works in no shell that a person really starts."""
+    if shutil.which(shell) is None:
+        pytest.skip(f"no {shell}: `apt-get install {shell}`")
     project.pipeline(DIAMOND)
-    words = {"COMP_WORDS": "marin-build plan re", "COMP_CWORD": "2" if shell == "zsh" else "re"}
-    done = subprocess.run(
-        ["marin-build"],
-        cwd=project.root,
-        env=_environment(project) | words | {"_MARIN_BUILD_COMPLETE": f"{shell}_complete"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert "report" in done.stdout
+    project.write("marin-build.toml", "[profiles.review]\njobs = 1\n")
+    installed = project.run("completion", shell, "--install")
+    assert installed.out.startswith("written: ")
+    assert f"the next {shell} that you start" in installed.out
+    with shell_on_terminal(project, *_SHELLS[shell]) as there:
+        assert {line: there.type(line) for line in _LINES} == _LINES
 
 
 def test_one_command_installs_it_once(project: Project) -> None:
@@ -103,3 +123,16 @@ def test_one_command_installs_it_once(project: Project) -> None:
     assert "_marin_build_completion" in done.stdout
     refused = project.run("completion", "tcsh")
     assert refused.code == 4
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_other_shells_have_it_once_too(project: Project, shell: str) -> None:
+    """Else each call adds a line, or a file that the shell does not read."""
+    for _ in range(2):
+        assert project.run("completion", "--install", env={"SHELL": f"/bin/{shell}"}).code == 0
+    script = project.run("completion", shell).out
+    if shell == "fish":
+        place = project.home / ".config/fish/completions/marin-build.fish"
+        assert place.read_text() == script
+    else:
+        assert (project.home / ".zshrc").read_text().count("marin-build completion zsh") == 1

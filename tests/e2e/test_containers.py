@@ -154,6 +154,8 @@ def test_a_step_with_an_image_runs_in_a_container(boxed: Project, runtime: Runti
     assert attempt["engine"] == "container"
     assert runtime.call("ps", "--all", "--quiet") == ""
     assert "nothing to do" in boxed.run("apply").out
+    doctor = boxed.run("doctor", "--engine", "container")
+    assert (doctor.code, f"{runtime.name} answers" in doctor.out) == (0, True)
 
 
 def test_a_container_out_of_memory_is_called_so(boxed: Project) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 from tests.servers.gcs import GcsServer
 
-from .support import DIAMOND
+from .support import BIN, DIAMOND, cases
 
 if TYPE_CHECKING:
+    import pytest
+
     from .support import Project
 
 
@@ -25,7 +28,7 @@ def test_a_machine_on_which_all_works(project: Project) -> None:
     checks = _checks(project, 0)
     assert [checks[one]["state"] for one in ("configuration", "machine", "prefix")] == ["ok"] * 3
     assert checks["prefix"]["findings"][0]["what"] == "conditional writes hold"
-    assert not (project.root / ".marin-build").exists()
+    assert project.tree(".marin-build") == {}
     shown = project.run("doctor")
     assert "ok    prefix (" in shown.out
 
@@ -58,3 +61,62 @@ def test_a_broken_configuration_hides_nothing_else(project: Project) -> None:
     checks = _checks(project, 4)
     assert checks["configuration"]["state"] == "fail"
     assert checks["prefix"]["state"] == "ok"
+
+
+@cases(
+    "table environment words",
+    container=("", {"PATH": "EMPTY"}, "`podman` is not installed here"),
+    slurm=("", {"PATH": "EMPTY"}, "is not installed here"),
+    ray=('address = "http://127.0.0.1:1"', {}, "Ray gives no answer"),
+    kubernetes=("", {"KUBECONFIG": "/no/such/file"}, "no cluster is configured here"),
+    tpu_vm=(
+        'project = "my-project"\nzone = "us-east5-a"',
+        {
+            "CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "true",
+            "CLOUDSDK_API_ENDPOINT_OVERRIDES_TPU": "http://127.0.0.1:1/",
+        },
+        "the Cloud TPU API gives no answer",
+    ),
+)
+def test_an_engine_that_gives_no_answer_is_as_bad_as_it_is_needed(
+    project: Project,
+    request: pytest.FixtureRequest,
+    table: str,
+    environment: dict[str, str],
+    words: str,
+) -> None:
+    """Else a check before a run of days is green, or red for a cluster that nobody uses."""
+    name = request.node.callspec.id.replace("_", "-")
+    only_ours = project.root / "bin"
+    only_ours.mkdir()
+    os.symlink(BIN / "python", only_ours / "python")
+    project.environment |= {
+        k: str(only_ours) if v == "EMPTY" else v for k, v in environment.items()
+    }
+
+    def state(text: str, *args: str, code: int) -> tuple[str, str]:
+        project.write("marin-build.toml", text)
+        done = project.run("doctor", "--json", *args)
+        assert done.code == code, done.out + done.err
+        (check,) = (c for c in done.document["checks"] if c["subject"] == f"engine {name}")
+        (bad,) = (found for found in check["findings"] if found["state"] != "ok")
+        assert (bad["remedy"] is None) == (check["state"] == "note")
+        return check["state"], bad["what"]
+
+    named = f"[{name}]\n{table}\n"
+    if not table:
+        assert state("", code=0)[0] == "note"
+        assert state(named, code=0)[0] == "warn"
+    said = state(f'engine = "{name}"\n{named}', code=4)
+    assert (said[0], words in said[1]) == ("fail", True), said
+    assert state(f'engine = "gpu={name},hosts=local"\n{named}', code=4) == said
+    assert state(named, "--engine", name, code=4) == said
+
+
+def test_a_setting_that_names_no_engine_is_a_mistake_of_the_configuration(project: Project) -> None:
+    """Else all is well until the first build."""
+    for engine in ("slrum", "gpu=slrum,image=container"):
+        project.write("marin-build.toml", f'engine = "{engine}"\n')
+        checks = _checks(project, 4)
+        assert checks["configuration"]["problem"]["what"] == "unknown engine `slrum`"
+        assert checks["prefix"]["state"] == "ok"

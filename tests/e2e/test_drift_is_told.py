@@ -127,10 +127,10 @@ def test_a_project_may_forbid_to_build_beside_drift(built: Project, how: str) ->
         "",
         (
             "error: 2 targets were built by other code than today's: score, plot\n"
-            "  on_drift:                fail\n"
-            "  to rebuild what drifted: marin-build apply --force drifted\n"
-            "  to accept it:            marin-build accept drifted --reason '...'\n"
-            '  to make code identity:   declare the step with code="rebuild"\n'
+            "  on_drift:                   fail\n"
+            "  to rebuild what drifted:    marin-build apply --force drifted\n"
+            "  to accept it:               marin-build accept drifted --reason '...'\n"
+            '  to rebuild on code changes: declare the step with code="rebuild"\n'
             "  nothing was run\n"
             "hint: marin-build plan shows what differs\n"
         ),

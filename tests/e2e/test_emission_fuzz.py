@@ -56,6 +56,12 @@ FOLDERS = (
     .filter(lambda name: name.strip(".") and name.isprintable() and not name.startswith("~"))
 )
 
+WAYS = {
+    "bash": ["bash", "saved/run.sh"],
+    "make": ["make", "-j3", "-f", "saved/Makefile"],
+    "ninja": ["ninja", "-f", "saved/build.ninja"],
+}
+
 PIPELINE = """\
 import json
 from pathlib import Path
@@ -107,17 +113,22 @@ def as_text(value: str) -> str:
     derandomize="E2E_EXAMPLES" not in os.environ,
     suppress_health_check=list(HealthCheck),
 )
-@example(values=CLASSICS[:40], folder="$(touch pwned)", text="`touch pwned`")
-@example(values=CLASSICS[40:], folder="-rf 'it''s' \"q\" é", text="--set x=\n$(touch pwned)\n")
-@given(values=VALUES, folder=FOLDERS, text=AWKWARD)
+@example(values=CLASSICS[:40], folder="$(touch pwned)", text="`touch pwned`", way="make")
+@example(
+    values=CLASSICS[40:],
+    folder="-rf 'it''s' \"q\" é",
+    text="--set x=\n$(touch pwned)\n",
+    way="ninja",
+)
+@given(values=VALUES, folder=FOLDERS, text=AWKWARD, way=st.sampled_from(sorted(WAYS)))
 def test_values_arrive_as_they_are_and_are_never_run(
-    tmp_path_factory: pytest.TempPathFactory, values: list[str], folder: str, text: str
+    tmp_path_factory: pytest.TempPathFactory, values: list[str], folder: str, text: str, way: str
 ) -> None:
     """Else a quote in somebody's data breaks a run, or a bracket in it deletes a disk."""
     project = Project(_folder(tmp_path_factory, "project"), _folder(tmp_path_factory, "home"))
     _write(project, values)
     try:
-        _build_and_compare(project, values, folder, text)
+        _build_and_compare(project, values, folder, text, way)
     finally:
         project.clean_up()
     assert not [p for p in project.root.parent.rglob("*") if p.name == "pwned"]
@@ -141,14 +152,16 @@ def _write(project: Project, values: list[str]) -> None:
     project.pipeline(PIPELINE)
 
 
-def _build_and_compare(project: Project, values: list[str], folder: str, text: str) -> None:
+def _build_and_compare(
+    project: Project, values: list[str], folder: str, text: str, way: str
+) -> None:
     prefix = f"{folder}/out"
     planned = project.run(
         "plan", "-o", "saved", "--prefix", prefix, f"--set=text={text}", env={"x": "not this"}
     )
     assert planned.code == 0, planned.err
     shellcheck(*(project.root / "saved").rglob("*.sh"), severity="error")
-    done = project.bash("saved/run.sh", env={"x": "not this"})
+    done = project.execute([*WAYS[way]], env=project.forking({"x": "not this"}))
     logs = [p.read_text() for p in (project.root / folder / "out").rglob("attempt-*.log")]
     assert (done.code, done.err) == (0, ""), logs
     outputs = project.root / folder / "out"

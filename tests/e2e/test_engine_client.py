@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.servers.slurm import find_slurm, wait_until
+from tests.servers.slurm import find_slurm
 
-from .support import BIN, PATIENCE, PROGRAM
+from .slurm_support import until_empty
+from .support import BIN, PROGRAM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,4 +136,4 @@ remote(wait_at_gate)("train")
     assert gate.started_or_ended(run)
     run.send_group(signal.SIGINT)
     run.wait()
-    wait_until(lambda: not cluster.call("squeue", "--noheader").strip(), PATIENCE)
+    until_empty(cluster)

@@ -276,6 +276,9 @@ def test_a_saved_plan_says_what_it_does_not_contain(sharded: Project) -> None:
     assert _ran(sharded) == STATIC
     assert "not in this plan: the steps of shards, known once split_" in done.out
     assert "to go on, plan again: marin-build plan -f pipeline.py --prefix" in done.out
+    said = done.out[done.out.index("not in this plan") :]
+    for tool in ("make", "ninja"):
+        assert said in sharded.execute([tool, "-C", "plans/first"], env=sharded.forking()).out
     again = sharded.run("apply", "plans/first")
     assert again.code == 0
     assert "the plan does not contain the steps of `shards`, which are known now" in again.err

@@ -90,7 +90,7 @@ def test_an_interrupt_ends_what_runs_and_frees_it(
     target = project.output_of(name).name
     assert f"  cut short {target}\n" in done.out
     assert done.err == (
-        "interrupted: ending 1 running step(s); again kills them\n"
+        "interrupted: ending 1 running step; a second Ctrl-C kills it\n"
         f"to go on: marin-build apply {name}\n"
     )
     assert not (project.output_of(name) / ".executor_status.lock").exists()
@@ -216,7 +216,7 @@ def test_a_second_ctrl_c_kills_a_step_that_does_not_listen(project: Project, gat
     running.send_group(signal.SIGINT)
     assert running.process.stderr is not None
     first = running.process.stderr.readline()
-    assert first == "interrupted: ending 1 running step(s); again kills them\n"
+    assert first == "interrupted: ending 1 running step; a second Ctrl-C kills it\n"
     assert is_running(pid)
     running.send_group(signal.SIGINT)
     done = running.wait()
@@ -418,7 +418,7 @@ def sealed(project: Project) -> Project:
     return project
 
 
-@pytest.mark.parametrize("how", ["apply", "run.sh"])
+@pytest.mark.parametrize("how", ["apply", "run.sh", "make", "ninja"])
 def test_a_sealed_attempt_is_published_and_not_run_again(sealed: Project, how: str) -> None:
     """Else work that was committed is paid for twice."""
     planned = sealed.run("plan", "-v", "left")
@@ -427,7 +427,9 @@ def test_a_sealed_attempt_is_published_and_not_run_again(sealed: Project, how: s
         done = sealed.run("apply")
     else:
         sealed.run("plan", "-o", "saved")
-        done = sealed.bash("saved/run.sh")
+        words = {"run.sh": ["bash", "saved/run.sh"], "make": ["make", "-C", "saved"],
+                 "ninja": ["ninja", "-C", "saved"]}  # fmt: skip
+        done = sealed.execute([*words[how]], env=sealed.forking())
     assert (done.code, done.err) == (0, "")
     assert sealed.counts() == {"corpus": 1, "left": 1, "report": 1, "right": 1}
     assert sealed.status_of("left") == "SUCCESS"

@@ -254,7 +254,7 @@ def test_failing_fast_ends_what_runs(project: Project, gate: Gate) -> None:
         "  cut short slow_HASH\n"
         "0 built, 0 reused, 1 failed, 1 cut short in TIME\n"
     )
-    assert "failing fast: ending 1 running step(s)\n" in done.err
+    assert "failing fast: ending 1 running step\n" in done.err
     assert project.attempt_of("slow")["result"] == "interrupted"
 
 

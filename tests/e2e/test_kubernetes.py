@@ -498,7 +498,7 @@ def test_built_targets_get_no_job(project: Project) -> None:
     )
     script = (
         "import sys\n"
-        "from marin_build.plan.decisions import make_plan\n"
+        "from marin_build.plan.decide import make_plan\n"
         "from marin_build.plan.snapshot import Observed, Snapshot\n"
         + EMIT_HEAD
         + "snapshot = Snapshot({0: Observed('SUCCESS'), 1: Observed()})\n"
@@ -551,7 +551,7 @@ def emit(project: Project, script: str) -> dict[str, str]:
 def test_buckets_of_google_are_named_as_they_are(cluster: Project) -> None:
     """Else jobs write to another place than the plan says."""
     script = (
-        "from marin_build.plan.decisions import make_plan\n"
+        "from marin_build.plan.decide import make_plan\n"
         "from marin_build.plan.snapshot import Observed, Snapshot\n"
         + EMIT_HEAD
         + "snapshot = Snapshot({i: Observed() for i in range(len(targets))})\n"

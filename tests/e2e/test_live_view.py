@@ -157,7 +157,7 @@ def test_an_interrupted_run_leaves_a_terminal_that_works(built: Project, number:
         terminal.send(number)
         assert terminal.wait() == 130
     shown = terminal.text
-    assert "interrupted: ending 3 running step(s); again kills them" in shown
+    assert "interrupted: ending 3 running steps; a second Ctrl-C kills them" in shown
     assert shown.count("cut short") == 4
     assert "to go on: marin-build apply" in shown
     assert "━" not in shown

@@ -212,7 +212,10 @@ def test_a_package_adds_an_engine(environment: Path, tmp_path: Path) -> None:
     refused = marin_build("apply", "--engine", "spool")
     assert (refused.code, refused.err.splitlines()[0]) == (4, "error: cannot submit to `spool` yet")
     assert marin_build("doctor").out.endswith(
-        "ok    engine spool (spool-engine 1.0)\n      queue: night\n      spool: not found\n"
+        "warn  engine spool (spool-engine 1.0)\n"
+        "      queue: night\n"
+        "      `spool` is not installed here\n"
+        "        remedy: run this on a login node\n"
     )
 
     project.write("marin-build.toml", "[spool]\nqueue = 3\n")

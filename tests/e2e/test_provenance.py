@@ -81,7 +81,7 @@ def test_the_published_types_read_a_statement(built: Project) -> None:
 def test_a_statement_is_true_until_the_output_changes(built: Project, tmp_path: Path) -> None:
     """Else a colleague cannot tell whether the data that they got is what was built."""
     path, place = tmp_path / "deep/s.json", built.output_of("all")
-    assert built.run("provenance", "all", "-o", str(path)).out == f"wrote {path}\n"
+    assert built.run("provenance", "all", "-o", str(path)).out == f"written: {path}\n"
     built.pipeline("def broken(:\n")
     intact = built.run("verify", "--statement", str(path))
     assert (intact.code, intact.out.split()[0]) == (0, "intact")

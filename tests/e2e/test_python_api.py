@@ -304,6 +304,45 @@ def test_targets_are_looked_after_as_values(diamond: CommandLine) -> None:
     assert "<html" in opened.graph("html")
 
 
+def test_what_lies_under_the_prefix_is_there_as_values(diamond: CommandLine) -> None:
+    """Else a notebook that looks at results must call the command line and parse what it prints."""
+    project = Project.open()
+    project.apply(isolation="thread")
+    listed, shown = project.ls("left", "right"), diamond.run("ls", "left", "right", "--json")
+    assert [each.target for each in listed.targets] == [
+        each["target"] for each in shown.document["outputs"]
+    ]
+    assert project.du().size == diamond.run("du", "--json").document["size"]
+    (run,) = project.runs(outcomes="built").runs
+    assert [run.id, run.outcome] == [project.kept_run("latest").run.id, "built"]
+    assert project.runs(outcomes=["failed", "died"]).runs == ()
+    with pytest.raises(UsageError, match="no run ends `buildt`"):
+        project.runs(outcomes="buildt")
+
+
+def test_gc_changes_nothing_unless_it_is_told_to(diamond: CommandLine) -> None:
+    """Else a notebook that only asks what could be deleted loses outputs."""
+    older = Project.open(params={"left": 5})
+    older.apply(isolation="thread")
+    Project.open().apply(isolation="thread")
+    plan = Project.open().gc(keep_last=0)
+    ids = [each.output.target for each in plan.steps]
+    assert {each.rpartition("_")[0] for each in ids} == {"left", "report"}
+    assert Project.open().gc(keep_last=0).digest == plan.digest
+    assert Project.open().gc(keep_last=0, keep_params=[{"left": 5}]).steps == ()
+    assert len(older.plan().to_build) == 0
+    done: list[str] = []
+    Project.open().gc(
+        apply=True,
+        reviewed=plan.digest,
+        keep_last=0,
+        grace=0,
+        on_done=lambda it: done.append(it.said),
+    )
+    assert done == [""] * 2 * len(ids), "each is marked, then deleted"
+    assert len(older.plan().to_build) == 2
+
+
 def test_parameters_are_those_of_a_command_line(project: CommandLine) -> None:
     """Else the same parameters make another plan, and a saved plan cannot be replayed."""
     project.write(

@@ -6,7 +6,6 @@ import json
 import shutil
 import signal
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +13,7 @@ import pytest
 from tests.servers.ray import find_ray, forgetful, ray_head
 from tests.servers.slurm import wait_until
 
-from .support import OUTPUTS, PATIENCE, PROGRAM, shellcheck, wait_for_exits
+from .support import OUTPUTS, PATIENCE, PROGRAM, is_running, shellcheck, wait_for_exits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,8 +134,9 @@ def test_steps_that_ask_for_resources_run_as_jobs(on_ray: Project, head: Head) -
     done = on_ray.run("apply", "--set", "room=tpu")  # the head of a slice, and its chips
     assert done.code == 0, done.err
     assert json.loads(artifact.read_text()) == {"TPU_VISIBLE_CHIPS": "0,1,2,3"}
-    doctor = on_ray.run("doctor").out
-    assert "1 node with 2 CPU, 1 GPU, 4 TPU, 1 TPU-v4-8-head" in doctor
+    doctor = on_ray.run("doctor", "--engine", "ray")
+    assert doctor.code == 0
+    assert "1 node with 2 CPU, 1 GPU, 4 TPU, 1 TPU-v4-8-head" in doctor.out
 
 
 def test_a_killed_apply_leaves_its_job_to_the_next_one(on_ray: Project, gate: Gate) -> None:
@@ -164,7 +164,8 @@ def test_an_interrupt_stops_the_job(on_ray: Project, gate: Gate, head: Head) -> 
     assert done.names_of("step_interrupted") == ["model"]
     assert on_ray.attempt_of("model")["result"] == "interrupted"
     wait_until(lambda: "RUNNING" not in head.jobs().values(), PATIENCE)
-    assert not Path(f"/proc/{body}").exists()
+    wait_for_exits([body], time.monotonic() + PATIENCE)
+    assert not is_running(body)
 
     # What a person stops in Ray is no failure, and is not started again.
     run = on_ray.start("apply", "--set", "what=wait", "--json")

@@ -347,7 +347,7 @@ def test_a_cause_outlives_a_failure_and_a_new_name(project: Project) -> None:
         "identity_changed",
     ]
     explained = project.mask(project.run("explain", "train", "--set", "n=2").out)
-    assert "\nroot      raw_HASH: failed before " in explained
+    assert "\ncause     raw_HASH: failed before " in explained
     drifted = text.replace('"1"', '"2"')
     project.pipeline(drifted)
     words = "environment changed since built: env_vars.LR changed"

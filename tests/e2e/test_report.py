@@ -113,7 +113,7 @@ def test_what_is_not_built_is_said_honestly(diamond: Project) -> None:
     removed = next(iter(diamond.root.glob(f"{OUTPUTS}/right_*")))
     subprocess.run(["rm", "-r", str(removed)], check=True)
     text = shown(report_of(diamond, "--set", "left=7"))
-    assert "of 4 targets, 3 are built, 1 is not kept." in text
+    assert "of 4 targets, 3 are built, 1 is not built." in text
     assert "not built, and nothing needs it: all targets that are made from it are built" in text
     nothing = shown(report_of(diamond, "--prefix", "elsewhere"))
     assert "of 4 targets, 4 are to be built." in nothing

@@ -11,7 +11,8 @@ import sys
 import termios
 import time
 import uuid
-from dataclasses import dataclass
+from codecs import IncrementalDecoder, getincrementaldecoder
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
@@ -56,6 +57,8 @@ class Terminal:
     running: Running
     keyboard: int
     shown: str = ""
+    # What is read may end in the middle of a character.
+    _decoder: IncrementalDecoder = field(default_factory=getincrementaldecoder("utf-8"))
 
     def wait_for(self, text: str) -> str:
         """Wait until a text is shown; return all that was shown up to its end, and forget it."""
@@ -64,7 +67,7 @@ class Terminal:
             ready, _, _ = select.select([self.keyboard], [], [], deadline - time.monotonic())
             assert ready, self.shown
             try:
-                self.shown += os.read(self.keyboard, 4096).decode()
+                self.shown += self._decoder.decode(os.read(self.keyboard, 4096))
             except OSError:  # its other side is closed
                 raise AssertionError(f"it ended: {self.shown}") from None
         before, _, self.shown = self.shown.partition(text)

@@ -12,6 +12,8 @@ import pytest
 from tests.servers.faults import Fault
 from tests.servers.gcs import GcsServer
 
+from .support import PATIENCE
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -91,6 +93,8 @@ def test_waiting_and_working_outlive_refusals_and_ctrl_c_outlives_a_store_that_h
     remote: Project, server: GcsServer, gate: Gate
 ) -> None:
     """Else seconds without an answer end a run that only waits, and all that it builds besides."""
+    # Requests that hang are waited for longer than this test waits for the end.
+    remote.pipeline(f"from marin_build.store import remote\nremote.PATIENCE = 3600\n{PIPELINE}")
     first = remote.start("apply", "held", "--json")
     assert gate.wait_started()[0] == "held"
     second = remote.start("apply", "--json", "-j", "2")
@@ -108,7 +112,7 @@ def test_waiting_and_working_outlive_refusals_and_ctrl_c_outlives_a_store_that_h
     assert gate.wait_started()[0] == "report"
     server.faults.add(Fault("hang", every=1))
     second.send(signal.SIGINT)
-    second.process.wait(30)  # requests that hang are waited for twice as long
+    second.process.wait(PATIENCE)
     assert second.process.stdout is not None
     last = json.loads(second.process.stdout.read().splitlines()[-1])
     assert second.process.returncode == 130

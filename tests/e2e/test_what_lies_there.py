@@ -117,7 +117,7 @@ def test_ls_tells_sizes_uses_and_who_needs_what(project: Project) -> None:
     moments = [each["last_used"] or each["built"] for each in used]
     assert moments == sorted(moments)
     text = project.run("ls").out
-    assert "2 older identities more, 54 B: --all\n" in text
+    assert "not shown: 2 outputs of older identities, 54 B (--all shows them)\n" in text
 
 
 def test_patterns_are_names_ids_groups_and_globs(project: Project) -> None:

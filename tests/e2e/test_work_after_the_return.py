@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from .support import OVERDUE_ONCE_BEGUN
+
 if TYPE_CHECKING:
     from .support import Gate, Project
 
@@ -119,6 +121,7 @@ from gate import say, wait_at_gate
 from marin_build import StepSpec
 
 def save(output):
+    Path("begun").touch()
     wait_at_gate("saving")
     Path(output, "x").write_text("saved")
 
@@ -147,7 +150,7 @@ def test_what_a_step_waits_for_is_told(project: Project, gate: Gate, isolation: 
 
 def test_what_a_step_waits_for_is_within_its_time(project: Project, gate: Gate) -> None:
     """Else a thread that never ends keeps a slot for ever."""
-    project.pipeline(LATE.replace("fn=train)", "fn=train, timeout=0.5)"))
+    project.pipeline(LATE.replace("fn=train)", "fn=train, timeout=0.5)") + OVERDUE_ONCE_BEGUN)
     running = project.start("apply")
     gate.wait_started()
     done = running.wait()
@@ -240,6 +243,7 @@ def train(output):
         Path(output, "checkpoint").write_text("step 7")
         sys.exit(HOW)
     signal.signal(signal.SIGTERM, save)
+    Path("begun").touch()
     wait_at_gate("trains")
 
 targets = [StepSpec(name="train", fn=train, timeout=0.5, resumable=True)]
@@ -248,7 +252,7 @@ COMMAND_SAVES = """\
 from marin_build import command
 targets = [command(
     "out={output}; save() { echo step 7 > $out/checkpoint; exit HOW; }; trap save TERM; "
-    "echo x $$ > $GATE/started; "
+    "echo x $$ > $GATE/started; touch begun; "
     "while read -r _ < $GATE/go; do :; done", name="train", timeout=0.5, resumable=True)]
 """
 
@@ -259,7 +263,7 @@ def test_a_step_can_save_when_its_time_is_over(
     project: Project, gate: Gate, pipeline: str, how: str
 ) -> None:
     """Else hours of training are lost at `timeout` that Ctrl-C would have kept."""
-    project.pipeline(pipeline.replace("HOW", how))
+    project.pipeline(pipeline.replace("HOW", how) + OVERDUE_ONCE_BEGUN)
     running = project.start("apply")
     gate.wait_started()
     done = running.wait()

@@ -6,25 +6,39 @@ pass through the real jq, and each request is kept for the tests.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-STATE = Path(os.environ["GH_STATE"])
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def changed_state(file: Path) -> Iterator[dict[str, Any]]:
+    """Yield what the file holds, and keep what it becomes; others wait meanwhile."""
+    with file.open("r+") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        state = json.load(stream)
+        yield state
+        stream.seek(0)
+        stream.truncate()
+        json.dump(state, stream)
 
 
 def main(argv: list[str]) -> None:
     """Answer one request."""
     assert os.environ.get("GH_TOKEN"), "gh: no token"
-    state = json.loads(STATE.read_text())
-    state["requests"].append(argv)
-    answer = _answer(argv, state)
-    STATE.write_text(json.dumps(state))
+    with changed_state(Path(os.environ["GH_STATE"])) as state:
+        state["requests"].append(argv)
+        answer = _answer(argv, state)
     if answer is None:
         return
     query = _option(argv, "--jq")

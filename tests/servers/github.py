@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
+
+from .gh_program import changed_state
+from .git_host import GitHost, Job
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,29 +34,7 @@ class Failure(Exception):  # noqa: N818 - of a step, which a job may go on after
     """A step failed."""
 
 
-@dataclass(slots=True)
-class Job:
-    """How a job ended.
-
-    Args:
-        result: `success`, `failure` or `skipped`.
-        log: what its steps printed.
-        summary: its step summary.
-        skipped: names of steps whose condition did not hold.
-        workspace: its checkout.
-        caches: folders that are kept for the next job if this one ends well.
-
-    """
-
-    result: str
-    log: str = ""
-    summary: str = ""
-    skipped: list[str] = field(default_factory=list)
-    workspace: Path = Path()
-    caches: list[Path] = field(default_factory=list)
-
-
-class GitHub:
+class GitHub(GitHost):
     """A repository with a workflow.
 
     Args:
@@ -65,52 +44,31 @@ class GitHub:
     """
 
     def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
-        self.folder, self.environ = folder, dict(environ)
-        self.bare = folder / "lm.git"
+        super().__init__(folder, environ)
         self._run_ids = itertools.count(1)
         self.state = folder / "state.json"
-        for name in ("bin", "artifacts", "runners"):
-            (folder / name).mkdir(parents=True)
+        for name in ("bin", "artifacts"):
+            (folder / name).mkdir()
         program = folder / "bin" / "gh"
         program.write_text(f'#!/bin/sh\nexec {sys.executable} {_GH} "$@"\n')
         program.chmod(0o755)
         self.environ["PATH"] = f"{folder / 'bin'}:{self.environ['PATH']}"
-        self.write({
+        first: dict[str, Any] = {
             "requests": [], "comments": {}, "issues": [], "pulls": {}, "runs": [],
             "artifacts": str(folder / "artifacts"),
-        })  # fmt: skip
-        self.git(folder, "init", "-q", "--bare", "-b", "main", str(self.bare))
+        }  # fmt: skip
+        self.state.write_text(json.dumps(first))
 
     def read(self) -> dict[str, Any]:
         """Return what it keeps."""
-        state: dict[str, Any] = json.loads(self.state.read_text())
-        return state
-
-    def write(self, state: dict[str, Any]) -> None:
-        """Keep a state."""
-        self.state.write_text(json.dumps(state))
-
-    def git(self, folder: Path, *words: str) -> str:
-        """Run git, and return what it prints."""
-        who = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
-        done = subprocess.run(
-            ["git", *who, *words],
-            cwd=folder,
-            env=self.environ,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
+        with changed_state(self.state) as state:
+            return state
 
     def open_pull(self, number: int, branch: str) -> dict[str, Any]:
         """Open a pull request of a branch, or push to it; return the event."""
-        head = self.git(self.bare, "rev-parse", f"refs/heads/{branch}")
-        state = self.read()
-        state["pulls"][str(number)] = {"head": head, "merged": None, "branch": branch}
-        self.write(state)
-        base = self.git(self.bare, "rev-parse", "refs/heads/main")
+        head, base = self.newest(branch), self.newest()
+        with changed_state(self.state) as state:
+            state["pulls"][str(number)] = {"head": head, "merged": None, "branch": branch}
         return {
             "run_id": next(self._run_ids),
             "event_name": "pull_request",
@@ -128,24 +86,19 @@ class GitHub:
 
     def merge(self, number: int) -> dict[str, Any]:
         """Merge a pull request, and return the event of the push."""
-        state = self.read()
-        pull = state["pulls"][str(number)]
-        clone = self._clone("main")
-        # GitHub's own merges do not run the hooks of a clone.
-        self.git(clone, "merge", "-q", "--no-ff", "-m", "merge", f"origin/{pull['branch']}")
-        self.git(clone, "push", "-q", "origin", "HEAD:main")
-        pull["merged"] = self.git(clone, "rev-parse", "HEAD")
-        self.write(state)
+        branch = self.read()["pulls"][str(number)]["branch"]
+        merged = self.merge_branch(branch)
+        with changed_state(self.state) as state:
+            state["pulls"][str(number)]["merged"] = merged
         return self.event_on_main("push")
 
     def event_on_main(self, name: str) -> dict[str, Any]:
         """Return an event that is about the newest commit of the branch."""
-        sha = self.git(self.bare, "rev-parse", "refs/heads/main")
         return {
             "run_id": next(self._run_ids),
             "event_name": name,
             "ref": "refs/heads/main",
-            "sha": sha,
+            "sha": self.newest(),
             "event": {},
         }
 
@@ -153,7 +106,7 @@ class GitHub:
         self, name: str, event: Mapping[str, Any], needs: Mapping[str, Job] | None = None
     ) -> Job:
         """Run one job of the workflow of the commit that an event is about."""
-        workspace = self._clone(event["sha"], event)
+        workspace = self._checkout(event)
         workflow = yaml.safe_load((workspace / ".github/workflows/marin-build.yml").read_text())
         job = workflow["jobs"][name]
         context: dict[str, Any] = {
@@ -173,23 +126,19 @@ class GitHub:
         for folder in done.caches if done.result == "success" else ():
             shutil.rmtree(self.folder / "cache", ignore_errors=True)
             shutil.copytree(folder, self.folder / "cache", symlinks=True)
-        state = self.read()
         head = event["event"].get("pull_request", {}).get("head", {}).get("sha", event["sha"])
-        if done.result == "success" and all(each["databaseId"] != run for each in state["runs"]):
-            state["runs"].append({"databaseId": run, "headSha": head})
-        self.write(state)
+        with changed_state(self.state) as state:
+            runs = state["runs"]
+            if done.result == "success" and all(each["databaseId"] != run for each in runs):
+                runs.append({"databaseId": run, "headSha": head})
         return done
 
-    def _clone(self, commit: str, event: Mapping[str, Any] | None = None) -> Path:
+    def _checkout(self, event: Mapping[str, Any]) -> Path:
         """Return a checkout: of a pull request that of its merge with the branch, as on GitHub."""
-        clone = self.folder / "runners" / f"{len(os.listdir(self.folder / 'runners'))}" / "lm"
-        clone.parent.mkdir()
-        self.git(self.folder, "clone", "-q", str(self.bare), str(clone))
-        self.git(clone, "checkout", "-q", commit)
-        pull = event["event"].get("pull_request") if event is not None else None
-        if pull is not None:
+        clone = self.clone(event["sha"])
+        if (pull := event["event"].get("pull_request")) is not None:
             self.git(clone, "checkout", "-q", pull["base"]["sha"])
-            self.git(clone, "merge", "-q", "--no-ff", "-m", "merge", commit)
+            self.git(clone, "merge", "-q", "--no-ff", "-m", "merge", event["sha"])
         return clone
 
     def _step(self, step: Mapping[str, Any], context: dict[str, Any], job: Job, run: int) -> None:

@@ -158,7 +158,7 @@ class Applier:
                 self._watched[output].is_stale(now) or self.is_gone(seen.lease)
             )
             force = self.habits.forces
-            sight = see(seen.status, seen.lease, nonce="", stale=stale, force=force)
+            sight = see(seen, nonce="", stale=stale, force=force)
             if sight is not Event.SAW_HOLDER:
                 states[output] = "ready"
 

@@ -12,7 +12,7 @@ from marin_build.protocol.acquire import Claimant
 from marin_build.protocol.documents import Attempt
 from marin_build.protocol.held_target import Holding
 from marin_build.protocol.lease import TIME_TO_LIVE, Lease, parse_lease
-from marin_build.protocol.look import Watch
+from marin_build.protocol.look import Seen, Watch
 from marin_build.protocol.publish import Publisher
 from marin_build.protocol.renewal import RENEW_EVERY, Keeping, Kept
 from marin_build.protocol.state_machine import Event
@@ -226,9 +226,9 @@ def release_before_success(patch: pytest.MonkeyPatch) -> None:
 def take_over_a_seal(patch: pytest.MonkeyPatch) -> None:
     """A seal that nobody renews is taken over like any lease."""
 
-    def see(status: Any, lease: Lease | None, **rest: Any) -> Event:
-        unsealed = replace(lease, seal="") if lease is not None else None
-        return real_see(status, unsealed, **rest)
+    def see(seen: Seen, **rest: Any) -> Event:
+        unsealed = replace(seen.lease, seal="") if seen.lease is not None else None
+        return real_see(replace(seen, lease=unsealed), **rest)
 
     patch.setattr(acquire, "see", see)
     patch.setattr(appliers, "see", see)

@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 @click.command("apply")
 @click.argument("targets", nargs=-1)
 @click.option(
-    "-j", "--jobs", type=click.IntRange(min=1), help="Targets built at once [default: cores]."
+    "-j",
+    "--jobs",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Targets built at once [default: cores].",
 )
 @click.option(
     "-k", "--keep-going", is_flag=True, help="After a failure go on with independent targets."
@@ -54,7 +58,11 @@ if TYPE_CHECKING:
     type=click.Choice(("report", "fail")),
     help="If a reused target drifted: say so, or build nothing and exit 5 [default: report].",
 )
-@click.option("--isolation", help="How steps run: process, worker or thread, or in an engine here.")
+@click.option(
+    "--isolation",
+    metavar="WORD",
+    help="How steps run: process, worker or thread, or in an engine here.",
+)
 @click.option("--no-lease", is_flag=True, help="Take no leases: no other run may build there.")
 @click.option(
     "--trace",
@@ -120,6 +128,7 @@ def command(
     TARGET is as for `plan`; a folder that holds a plan.json is a plan.
     """
     from marin_build.cli.standard_streams import lasting_streams
+    from marin_build.operations.isolation import with_isolation
     from marin_build.operations.loading import load
     from marin_build.operations.prepare_apply import (
         Terms,
@@ -127,7 +136,6 @@ def command(
         is_saved_plan,
         plan_to_build,
         prepare_build,
-        with_isolation,
     )
 
     click.get_current_context().with_resource(lasting_streams())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from marin_build.errors import EXIT_OK
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from marin_build.emit.ci_workflow import System
+    from marin_build.emit.ci_workflow import CiOptions, System
     from marin_build.operations.options import PipelineOptions
 
 
@@ -148,16 +149,31 @@ def gitlab(options: PipelineOptions, *, stdout: bool, **wanted: str | int | None
 def _write(
     system: System, options: PipelineOptions, *, stdout: bool, wanted: dict[str, str | int | None]
 ) -> int:
-    from marin_build.cli.output_file import write_output_file
     from marin_build.emit.ci_workflow import CiOptions
-    from marin_build.operations.write_ci import ci_place, ci_text
+    from marin_build.operations.write_ci import ci_text
 
     given = {name: value or None for name, value in wanted.items()}
-    text = ci_text(system, CiOptions(**given), options)  # type: ignore[arg-type]
+    chosen = CiOptions(**given)  # type: ignore[arg-type]
     if stdout:
-        echo(text, nl=False)
-        return EXIT_OK
-    place = ci_place(system, text)
-    write_output_file(place, text)
-    echo(f"wrote {place}")
+        echo(ci_text(system, chosen, options), nl=False)
+    else:
+        write_workflow(system, chosen, options)
     return EXIT_OK
+
+
+def write_workflow(system: System, chosen: CiOptions, options: PipelineOptions) -> None:
+    """Write a workflow into the checkout of a pipeline, and say what it still lacks."""
+    from marin_build.cli.output_file import write_output_file
+    from marin_build.operations.write_ci import ci_place, ci_text, is_out_of_reach
+
+    text = ci_text(system, chosen, options)
+    place = ci_place(system, text, options.folder)
+    write_output_file(place, text)
+    echo(f"written: {os.path.relpath(place)}")
+    if is_out_of_reach(chosen, options):
+        cache = ", or give --cache .marin-build/outputs" if system == "github" else ""
+        echo(
+            "note: each job has a new disk, so outputs in this folder are built again each time: "
+            f"set `prefix` to a bucket{cache}",
+            err=True,
+        )

@@ -6,16 +6,16 @@ import os
 
 import click
 
+from marin_build.cli.completion_scripts import SCRIPTS
 from marin_build.cli.terminal import echo
 from marin_build.errors import EXIT_OK, StoreError, UsageError
 
-_SHELLS = ("bash", "zsh", "fish")
 _RC = {"bash": "~/.bashrc", "zsh": "~/.zshrc"}
 _MARK = "# marin-build: completion"
 
 
 @click.command("completion")
-@click.argument("shell", type=click.Choice(_SHELLS), required=False)
+@click.argument("shell", type=click.Choice(list(SCRIPTS)), required=False)
 @click.option("--install", is_flag=True, help="Make every new shell of yours load it.")
 def command(shell: str | None, *, install: bool) -> int:
     """Print what makes a shell complete commands, options, targets, profiles and parameters.
@@ -27,7 +27,7 @@ def command(shell: str | None, *, install: bool) -> int:
     for five minutes, so that not every Tab loads the pipeline.
     """
     shell = shell or _own_shell()
-    script = _script(shell)
+    script = SCRIPTS[shell]
     if not install:
         echo(script, nl=False)
         return EXIT_OK
@@ -45,16 +45,16 @@ def command(shell: str | None, *, install: bool) -> int:
     from marin_build.cli.output_file import write_output_file
 
     write_output_file(place, text)
-    echo(f"wrote {place}: the next {shell} that you start completes `marin-build`")
+    echo(f"written: {place}; the next {shell} that you start completes `marin-build`")
     return EXIT_OK
 
 
 def _own_shell() -> str:
     shell = os.path.basename(os.environ.get("SHELL", ""))
-    if shell not in _SHELLS:
+    if shell not in SCRIPTS:
         raise UsageError(
             f"for the shell `{shell}` there are no completions" if shell else "which shell?",
-            hint=f"name one: {', '.join(_SHELLS)}",
+            hint=f"name one: {', '.join(SCRIPTS)}",
         )
     return shell
 
@@ -67,15 +67,3 @@ def _text_of(path: str) -> str:
         return ""
     except OSError as error:
         raise StoreError(f"cannot read `{path}`: {error.strerror}") from error
-
-
-def _script(shell: str) -> str:
-    from click.shell_completion import get_completion_class
-
-    from marin_build.cli.group import cli
-    from marin_build.operations.complete_words import COMPLETING
-
-    kind = get_completion_class(shell)
-    assert kind is not None
-    # Not click's `source()`: for bash it starts a bash to ask for its version, at each start.
-    return kind.source_template % kind(cli, {}, "marin-build", COMPLETING).source_vars() + "\n"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command("diff")
-@click.argument("old", metavar="A")
+@click.argument("old", metavar="[A]", default="HEAD")
 @click.argument("new", metavar="[B]", required=False)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @click.option("-v", "--verbose", is_flag=True, help="Show every target and every leaf.")
@@ -33,9 +33,10 @@ def command(
 ) -> int:
     """Show which targets differ, and in which attribute, input, dependency or code.
 
-    A and B are plan directories, runs (r-1a2b3c4d, or latest) or git revisions; without B, A is
-    compared with the files as they are. A revision is loaded in a temporary git worktree. The
-    store is read only for runs, and for expansions: whether what they wait for is built.
+    A and B are plan directories, runs (r-1a2b3c4d, or latest) or git revisions; without A, HEAD;
+    without B, A is compared with the files as they are. A revision is loaded in a temporary git
+    worktree. The store is read only for runs, and for expansions: whether what they wait for is
+    built.
     """
     from marin_build.cli.views.diff_text import diff_document, show_diff
     from marin_build.cli.views.found_text import show_notes

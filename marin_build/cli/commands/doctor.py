@@ -24,8 +24,11 @@ def command(
     """Check what a build relies on: configuration, machine, store and engines.
 
     In the store it really tries the conditional writes that leases are made of, with one object
-    that it deletes again, and so the credentials. Each check is ok, warn or fail; what is not ok
-    has a remedy. If a check fails, the exit code is 4.
+    that it deletes again, and so the credentials. Each check is ok, note, warn or fail, and the
+    last two have a remedy. If a check fails, the exit code is 4.
+
+    An engine that gives no answer fails if the setting `engine` or --engine names it. It is a
+    warning if the configuration has a table of it, and else a note.
 
     With --deep the engine creates a tiny job, follows it, disturbs it and deletes it, so that an
     owner of a cluster sees that what jobs rely on holds there. Not every engine has such a trial.

@@ -94,8 +94,11 @@ def command(
         echo(f"no target is {words}", err=True)
     if kind == "text" and output is None:
         _print_tree(drawing.picture)
+    elif output is None:
+        sys.stdout.write(visible(drawing.text) if sys.stdout.isatty() else drawing.text)
     else:
-        _write(drawing.text, output)
+        write_output_file(output, drawing.text)
+        echo(f"written: {output}", err=True)
     return 0
 
 
@@ -124,15 +127,13 @@ def _check_nothing_else(options: PipelineOptions, targets: tuple[str, ...]) -> N
 
 
 def _print_tree(picture: Picture) -> None:
-    from marin_build.emit.graph.text_formats import COLOURS, as_text
+    from marin_build.emit.graph.text_formats import COLOURS, SYMBOLS, as_text
 
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    for line, state in as_text(picture, width):
+    lines = as_text(picture, width)
+    for line, state in lines:
         echo(line, fg=COLOURS[state])
-
-
-def _write(text: str, output: str | None) -> None:
-    if output is None:
-        sys.stdout.write(visible(text) if sys.stdout.isatty() else text)
-        return
-    write_output_file(output, text)
+    if lines and sys.stdout.isatty():
+        shown = {state for _, state in lines}
+        signs = ", ".join(f"{sign} {state}" for state, sign in SYMBOLS.items() if state in shown)
+        echo(f"{signs}; -o graph.html draws a page to explore", fg="bright_black", err=True)

@@ -31,14 +31,9 @@ def command(folder: str, system: System | None) -> int:
 
     echo(written_text(write_first_pipeline(folder), folder))
     if system is not None:
-        from marin_build.cli.output_file import write_output_file
+        from marin_build.cli.commands.ci import write_workflow
         from marin_build.emit.ci_workflow import CiOptions
         from marin_build.operations.options import PipelineOptions
-        from marin_build.operations.write_ci import ci_place, ci_text
 
-        os.chdir(folder)
-        text = ci_text(system, CiOptions(), PipelineOptions())
-        place = ci_place(system, text)
-        write_output_file(place, text)
-        echo(f"wrote {place}")
+        write_workflow(system, CiOptions(), PipelineOptions(folder=os.path.abspath(folder)))
     return 0

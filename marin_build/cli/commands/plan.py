@@ -48,7 +48,9 @@ _ONLY = ("run", *VERBS)
     "--assume-changed", metavar="TARGET", multiple=True, help="What if its identity had changed?"
 )
 @click.option("--assume-built", metavar="TARGET", multiple=True, help="What if it were built?")
-@click.option("-j", "--jobs", type=click.IntRange(min=1), help="Estimate for N targets at once.")
+@click.option(
+    "-j", "--jobs", metavar="N", type=click.IntRange(min=1), help="Estimate for N targets at once."
+)
 @budget_option
 @click.option("--no-rerun-failed", is_flag=True, help="Block targets that failed before.")
 @click.option("--json", "form", flag_value="json", help="One JSON document.")

@@ -40,5 +40,5 @@ def command(options: PipelineOptions, target: str, output: str | None) -> int:
         sys.stdout.write(json.dumps(stated.statement, indent=1) + "\n")
         return 0
     write_output_file(output, json.dumps(stated.statement, indent=1) + "\n")
-    echo(f"wrote {output}")
+    echo(f"written: {output}")
     return 0

@@ -52,5 +52,5 @@ def command(options: PipelineOptions, targets: tuple[str, ...], output: str) -> 
     if (more := len(report.left_out) - _MOST_NAMED) > 0:
         echo(f"note: {more} more files are only named", err=True)
     count = f"{report.targets} target{'' if report.targets == 1 else 's'}"
-    echo(f"{output}: {count}, {bytes_text(len(report.text.encode()))}", err=True)
+    echo(f"written: {output} ({count}, {bytes_text(len(report.text.encode()))})", err=True)
     return EXIT_OK

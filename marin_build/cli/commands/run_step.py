@@ -73,9 +73,11 @@ def command(
     from marin_build.operations.loading import load
     from marin_build.operations.run_step import list_pending, run_step
     from marin_build.run_step.launch import take_launch
+    from marin_build.run_step.turn import IN_TURN
 
     options = replace(options, params=options.params or None)  # a script names all parameters
     launch = take_launch(os.environ)  # before the pipeline may start a program
+    in_turn = os.environ.pop(IN_TURN, "") == "1"
     context = click.get_current_context()
     context.with_resource(lasting_streams())
     if once:
@@ -125,6 +127,7 @@ def command(
         once=once,
         launch=launch,
         overwrite=overwrite,
+        in_turn=in_turn,
         on_event=show_json if as_json else PlainView(NextCommands(again, lambda _failure: again)),
     )
     if ran.exit_code == INFRASTRUCTURE:

@@ -12,6 +12,7 @@ from marin_build.errors import EXIT_OK
 
 if TYPE_CHECKING:
     from marin_build.operations.options import PipelineOptions
+    from marin_build.operations.trace import TraceFormat
 
 
 @click.command("trace")
@@ -25,14 +26,14 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--format",
-    "kind",
+    "form",
     type=click.Choice(["chrome", "openlineage"]),
     default="chrome",
     show_default=True,
     help="What reads it.",
 )
 @pipeline_options
-def command(options: PipelineOptions, run: str, output: str | None, kind: str) -> int:
+def command(options: PipelineOptions, run: str, output: str | None, form: TraceFormat) -> int:
     """Write a trace of a run: when each step ran, in which slot, and the critical path.
 
     RUN is a run (r-1a2b3c4d, or latest); the trace of a run that died ends there. The trace is in
@@ -42,9 +43,9 @@ def command(options: PipelineOptions, run: str, output: str | None, kind: str) -
     With --format openlineage it is an event of OpenLineage a line, for a catalogue of data: which
     step made what from what.
     """
-    from marin_build.operations.trace import run_lineage, run_trace, write_trace
+    from marin_build.operations.trace import trace_kept_run, write_trace
 
-    text = run_lineage(run, options) if kind == "openlineage" else run_trace(run, options)
+    text = trace_kept_run(run, options, form)
     if output is None:
         echo(text, nl=False)
     else:

@@ -195,9 +195,10 @@ class QuietView(TextView):
 
 
 def _what_ends(event: report.Interrupting | report.FailingFast) -> str:
-    ending = f"ending {event.running} running step(s)"
+    is_one = event.running == 1
+    ending = f"ending {event.running} running step{'' if is_one else 's'}"
     if isinstance(event, report.Interrupting):
-        return f"interrupted: {ending}; again kills them"
+        return f"interrupted: {ending}; a second Ctrl-C kills {'it' if is_one else 'them'}"
     return f"failing fast: {ending}"
 
 

@@ -19,6 +19,7 @@ from marin_build.emit.build_report import (
     summary_markdown,
 )
 from marin_build.errors import MarinBuildError, StoreError
+from marin_build.plan.drifted_targets import drift_text
 from marin_build.plan.outcomes import Blocked, Failed, Interrupted, Reused, Stopped, Succeeded
 from marin_build.workspace.places import refuse_url
 
@@ -62,6 +63,7 @@ class BuildReports:
         self._results: dict[str, TargetResult] = {}
         self._finished: report.ApplyFinished | None = None
         self._run = ""
+        self._drift = drift_text(planned.drifted)
         self._start = time.monotonic()
 
     def beside(self, view: Callable[[report.Event], None]) -> Callable[[report.Event], None]:
@@ -128,7 +130,7 @@ class BuildReports:
         outputs = [(o.name, o.path) for o in finished.outputs] if finished is not None else []
         reused = self._planned.reused
         results = tuple(map(self._placed, self._results.values()))
-        return BuildReport(self._run, results, reused, seconds, tuple(outputs))
+        return BuildReport(self._run, results, reused, seconds, tuple(outputs), self._drift)
 
 
 def _result(name: str, target: str, outcome: End) -> TargetResult:

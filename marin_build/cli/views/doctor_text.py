@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from marin_build.operations.checkup import Checkup
 
-_COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
+_COLOURS = {"ok": "green", "note": "cyan", "warn": "yellow", "fail": "red"}
 _INDENT = " " * 6
 _SCHEMA_VERSION = 1
 

@@ -72,7 +72,7 @@ def _remarks(usage: DiskUsage) -> Iterator[str]:
         yield (
             f"{bytes_text(total.older_size)} of {bytes_text(total.size)}{cost} belong to "
             f"{_identities(total)} that the pipeline does not declare: "
-            "`marin-build gc` shows what may go"
+            "`marin-build gc -v` shows what may go, and what keeps the rest"
         )
     elsewhere = sum(each.data != each.path for each in inventory.targets)
     if elsewhere:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from marin_build.observe.read_logs import log_tail
-from marin_build.pipeline.retries import KILLED, unsaid_meaning
+from marin_build.pipeline.retries import KILLED, exited_with, unsaid_meaning
 from marin_build.text.readable import bytes_text, first_line
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ def failure_block(
     attempt = f" (attempt {failure.attempt})" if failure.attempt else ""
     message, tail = first_line(failure.message), log_tail(failure.log)
     head = f"\nerror: `{name}` failed with exit code {failure.exit_code}{attempt}"
-    if message and not any(line.endswith(message) for line in tail):  # a traceback ends with it
+    is_said = any(line.endswith(message) for line in tail)  # a traceback ends with it
+    if message and not is_said and message != exited_with(failure.exit_code):
         head += f": {message}"
     lines = [head, *(f"  | {line}" for line in tail)]
     if meaning := unsaid_meaning(failure.exit_code, failure.message):

@@ -134,7 +134,8 @@ class GcView:
                 f"{bytes_text(size)} (--unknown takes them, too)"
             )
         size = sum(verdict.output.size for verdict in plan.kept)
-        echo(f"kept: {_outputs(len(plan.kept))}, {bytes_text(size)}")
+        hint = " (-v shows what keeps each)" if plan.kept and not self._verbose else ""
+        echo(f"kept: {_outputs(len(plan.kept))}, {bytes_text(size)}{hint}")
         if self._verbose:
             for verdict in (*plan.kept, *plan.unknown):
                 echo(f"  {printable(verdict.output.target)}  {printable(verdict.why)}")

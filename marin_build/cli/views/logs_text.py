@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from marin_build.cli.terminal import echo, log_for_terminal
 from marin_build.protocol.log_format import without_stamps
-from marin_build.text.moments import moment_text
 from marin_build.text.readable import printable
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ def show_attempts(attempts: Iterable[AttemptSeen]) -> None:
     """Print a line for each attempt: how it ended, and how long its log is."""
     for seen in attempts:
         log = "no log" if seen.log_size is None else f"{seen.log_size} B"
-        echo(f"{seen.number:>4}  {_how(seen)}, {log}")
+        echo(f"{seen.number:>4}  {seen.how}, {log}")
 
 
 def show_newest(newest: NewestAttempt) -> None:
@@ -33,24 +32,7 @@ def show_newest(newest: NewestAttempt) -> None:
 def show_attempt(seen: AttemptSeen) -> None:
     """Print on standard error which attempt a log belongs to."""
     more = f" (--list: {seen.others} more)" if seen.others else ""
-    echo(f"==> attempt {seen.number}: {_how(seen)}{more}", err=True)
-
-
-def _how(seen: AttemptSeen) -> str:
-    """Return how an attempt ended, or that it runs, on one line."""
-    if seen.ended is not None:
-        code = seen.ended.exit_code
-        words = [
-            seen.ended.result + (f", exit code {code}" if code else ""),
-            moment_text(str(seen.ended.end)),
-            f"{seen.ended.worker}, run {seen.ended.run}",
-        ]
-    elif seen.lease is None:
-        words = ["how it ended is not known"]
-    else:
-        state = "its holder is gone" if seen.is_gone else "running"
-        words = [state, f"{seen.lease.worker}, run {seen.lease.run}"]
-    return printable(", ".join(words))
+    echo(f"==> attempt {seen.number}: {seen.how}{more}", err=True)
 
 
 class LogOutput:

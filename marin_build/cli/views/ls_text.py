@@ -98,8 +98,10 @@ def _notes(listed: ListedOutputs) -> Iterator[str]:
     inventory = listed.stored.inventory
     if listed.left_out:
         size = bytes_text(sum(each.size_here for each in listed.left_out))
-        many = _many(len(listed.left_out), "older identity", "older identities")
-        yield f"{many} more, {size}: --all"
+        many = _many(
+            len(listed.left_out), "output of an older identity", "outputs of older identities"
+        )
+        yield f"not shown: {many}, {size} (--all shows them)"
     if inventory.loose and not listed.is_narrowed:
         shown = ", ".join(inventory.loose[:_MOST_LOOSE])
         more = ", ..." if len(inventory.loose) > _MOST_LOOSE else ""

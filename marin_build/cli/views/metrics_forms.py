@@ -129,6 +129,8 @@ def _show_text(made: MetricsTable, request: MetricsRequest) -> None:
         show_lines(_text_columns(made, request), "--columns chooses, --csv has all")
     else:
         echo("note: there are no numbers to show: a step returns them, as {'loss': 0.1}", err=True)
+        if not (request.targets or request.runs):
+            echo("note: these are the requested targets; to ask all steps, add '*'", err=True)
 
 
 def _text_columns(made: MetricsTable, request: MetricsRequest) -> list[TextColumn]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from typing import TYPE_CHECKING, Any
 
@@ -76,19 +75,12 @@ def _row(run: KeptRun) -> tuple[str, ...]:
         f"{duration(seconds)}{'' if run.is_over else '+'}" if is_known and seconds else "",
         _counts(run),
         run.by,
-        shortened(_command(run), _WIDEST) if run.argv else _known_from(run),
+        shortened(run.command, _WIDEST) if run.argv else _known_from(run),
     )
 
 
 def _known_from(run: KeptRun) -> str:
     return "(known from records only)" if run.known_from == "records" else ""
-
-
-def _command(run: KeptRun) -> str:
-    """Return the command line as a user types it; values of `--set` were not kept."""
-    if not run.argv:
-        return ""
-    return shlex.join([os.path.basename(run.argv[0]), *run.argv[1:]])
 
 
 def _counts(run: KeptRun) -> str:
@@ -121,7 +113,7 @@ def _facts(shown: ShownRun) -> Iterator[tuple[str, str]]:
         yield when, f"{moment_text(run.start)}{took}"
     yield "by", run.by + (f", process {run.pid}" if run.pid else "")
     if run.argv:
-        yield "command", shortened(_command(run), 1000)
+        yield "command", shortened(run.command, 1000)
     if run.commit is not None:
         dirty = ", and changes that were not committed" if run.is_dirty else ""
         yield "code", f"commit {run.commit[:12]}{dirty}"

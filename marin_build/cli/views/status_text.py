@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from marin_build.cli.terminal import Styled, echo
 from marin_build.cli.views.apply_text import duration
 from marin_build.emit.fold_rows import everything, folder, same_name
-from marin_build.pipeline.retries import unsaid_meaning
+from marin_build.pipeline.retries import exited_with, unsaid_meaning
 from marin_build.plan.later_selection import what_waits
 from marin_build.plan.reason_text import describe, describe_stably
 from marin_build.plan.reasons import Tainted
@@ -233,6 +233,8 @@ def _failed(last: LastAttempt) -> str:
     code += f" ({meaning})" if meaning else ""
     when = f", {moment_text(last.end)}" if last.end else ""
     lines = (last.message or "").splitlines()
+    if lines == [exited_with(last.exit_code or 0)]:
+        lines = []
     return f"attempt {last.attempt}{code}{when}, {last.worker}{': ' if lines else ''}" + (
         shortened(lines[0], 500) if lines else ""
     )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from marin_build.emit.graph.details import Details
 from marin_build.emit.graph.picture import STATES
 from marin_build.emit.page_policy import page_policy
-from marin_build.plan.payload_diff import cut_apart
+from marin_build.plan.difference_text import cut_apart
 from marin_build.redaction import NOTHING_SECRET
 from marin_build.text.readable import printable
 
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 _LIBRARY = "graph/vendor/dagre.min.js"
 _SCRIPTS = (
-    "model", "groups", "boxes", "opening", "placing", "finding", "fragment", "drawing", "viewport",
-    "panel", "lighting", "unfolding", "selecting", "address", "search_box", "controls", "hands",
-    "page",
+    "elements", "model", "groups", "boxes", "opening", "placing", "finding", "fragment", "drawing",
+    "viewport", "panel", "lighting", "unfolding", "selecting", "address", "search_box", "controls",
+    "hands", "page",
 )  # fmt: skip
 _SOURCE_MAP = re.compile(r"^//# sourceMappingURL=.*$", re.MULTILINE)
 
@@ -80,11 +80,18 @@ def page_style(templates: Templates) -> str:
     return templates.text("colours.css") + templates.text("graph/page.css")
 
 
-def page_script(templates: Templates) -> str:
-    """Return all scripts of the page as one; the library is the first."""
+def page_script(templates: Templates, more: Sequence[str] = ()) -> str:
+    """Return all scripts of the page as one; the library is the first.
+
+    Args:
+        templates: hold them.
+        more: further scripts for a page that changes while it is open, before the last one.
+
+    """
     library = _SOURCE_MAP.sub("", templates.text(_LIBRARY)).strip()
     licence = " ".join(templates.text("graph/vendor/dagre.LICENSE").split()).replace("*/", "* /")
-    ours = "\n".join(templates.text(f"graph/{name}.js") for name in _SCRIPTS)
+    *before, last = (f"graph/{name}" for name in _SCRIPTS)
+    ours = "\n".join(templates.text(f"{name}.js") for name in (*before, *more, last))
     head = f"/* dagre, https://github.com/dagrejs/dagre\n{licence} */\n"
     return f'{head}{library}\n(() => {{\n"use strict";\n{ours}}})();\n'
 

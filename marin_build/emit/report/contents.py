@@ -80,7 +80,8 @@ def _facts(target: ReportedTarget, build: Build | None) -> Iterator[tuple[str, s
         yield "expected", expected
     if build is not None:
         yield from _code_facts(build)
-    yield "declared", target.details.declared
+    if target.details.declared:
+        yield "declared", target.details.declared
     if target.node.resources:
         yield "runs on", target.node.resources
     if target.node.tags:

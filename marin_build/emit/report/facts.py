@@ -101,6 +101,10 @@ class Contents:
     previews: tuple[Preview, ...] = ()
 
 
+Absent = Literal["let go", "not built"]
+"""How `status` calls what is not there."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportedTarget:
     """A target with all that a report says of it.
@@ -108,7 +112,8 @@ class ReportedTarget:
     Args:
         node: id, name, state and reason.
         details: attributes, output path, and what the page of a graph says of it.
-        is_there: whether its output is built.
+        absent: that its output is `let go` or `not built`, and that nothing needs it; None: it is
+            built, or the node says how it stands.
         needs: the ids of the targets it needs.
         build: how its output came to be; None if it is not built, or no record says.
         expected: how long builds of its name took before; None if there was none.
@@ -120,7 +125,7 @@ class ReportedTarget:
 
     node: Node
     details: Details
-    is_there: bool
+    absent: Absent | None = None
     needs: tuple[str, ...] = ()
     build: Build | None = None
     expected: Duration | None = None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MOST_ROWS = 2000
 """Targets that a page lists; further ones are counted."""
 _MOST_BARS = 40
-_URGENT = ("failed", "blocked", "held", "stale", "to build", "not kept", "built")
+_URGENT = ("failed", "blocked", "held", "stale", "to build", "let go", "not built", "built")
 _LONGEST_WHY = 400
 _LONGEST_COMMAND = 400
 _NEAR = 0.05

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from marin_build.emit.graph.picture import STATES
+from marin_build.emit.report.facts import Absent
 from marin_build.text.moments import moment_text
 from marin_build.text.readable import duration_text
 
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from marin_build.emit.report.facts import Build, Report, ReportedTarget
 
 
-ABSENT = "not kept"
-"""The state of a target that is not built, and that nothing needs: all that needs it is built."""
 DIGITS = 12
 """Of a commit or a digest that are shown."""
 _MOST_NAMES = 3
@@ -26,14 +25,13 @@ _SAID = {"to build": "to be built", "held": "being built by another run"}
 
 def state_of(target: ReportedTarget) -> str:
     """Return the state of a target as a report says it."""
-    is_missing = target.node.state == "built" and not target.is_there
-    return ABSENT if is_missing else target.node.state
+    return target.absent or target.node.state
 
 
 def state_counts(targets: Iterable[ReportedTarget]) -> list[tuple[str, int]]:
     """Return how many targets are in each state; states of none are left out."""
     counts = Counter(map(state_of, targets))
-    return [(state, counts[state]) for state in (*STATES, ABSENT) if counts[state]]
+    return [(state, counts[state]) for state in (*STATES, *get_args(Absent)) if counts[state]]
 
 
 def sentence(report: Report) -> str:

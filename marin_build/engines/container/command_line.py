@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _PATIENCE = 120.0
 """Seconds that one call may take."""
+_PATIENCE_AT_FIRST = 15.0
 _PATIENCE_WITH_IMAGE = 4 * 3600.0
 """Seconds that a start may take: images of tens of gigabytes are pulled first."""
 _PATIENCE_WITH_END = 10.0
@@ -55,7 +56,7 @@ class ContainerQueue(JobQueue):
                 consequence="nothing was run",
                 hint="install podman or docker, or leave out --engine container",
             )
-        self._call("version", "--format", "json")
+        self._call("version", "--format", "json", patience=_PATIENCE_AT_FIRST)
 
     def find(self, names: Collection[str]) -> dict[str, str]:
         """Return the names of the containers that run; what has ended is removed.
@@ -167,8 +168,8 @@ class ContainerQueue(JobQueue):
     def _remove(self, name: str) -> None:
         self._run("rm", "--force", name)
 
-    def _call(self, *words: str) -> str:
-        done = self._run(*words)
+    def _call(self, *words: str, patience: float = _PATIENCE) -> str:
+        done = self._run(*words, patience=patience)
         if done.returncode:
             raise QueueAwayError(f"{self._runtime} gives no answer: {_last_line(done.stderr)}")
         return done.stdout

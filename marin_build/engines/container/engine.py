@@ -14,9 +14,10 @@ from marin_build.engines.container.scripts import emit_containers, script_of
 from marin_build.engines.container.settings import ContainerSettings
 from marin_build.engines.jobs import job_name
 from marin_build.plan.capacity import hosts_of
+from marin_build.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from marin_build.emit.templates import Templates
     from marin_build.engines.jobs import JobQueue
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from marin_build.pipeline.step_spec import StepSpec
     from marin_build.plan.decisions import Plan
     from marin_build.plan.document import PlanDocument
-    from marin_build.workspace.workspace import Workspace
 
 _LOGS = ".marin-build/containers"
 
@@ -98,7 +98,10 @@ class ContainerEngine(Engine[ContainerSettings]):
         logs = os.path.join(workspace.project, _LOGS)
         return ContainerQueue(self.runtime, workspace.project, logs, self.settings.poll)
 
-    def doctor(self) -> list[str]:
-        """Return which program runs containers here."""
-        found = [f"{name}: {shutil.which(name) or 'not found'}" for name in ("podman", "docker")]
-        return [*found, f"image: {self.image or 'only steps that name one run in containers'}"]
+    def doctor(self) -> Iterable[str]:
+        """Yield which programs run containers here, and ask the one that would be used."""
+        for name in ("podman", "docker"):
+            yield f"{name}: {shutil.which(name) or 'not found'}"
+        yield f"image: {self.image or 'only steps that name one run in containers'}"
+        self.open_queue(Workspace("/", "/")).check()
+        yield f"containers: {self.runtime} answers"

@@ -14,14 +14,14 @@ from marin_build.engines.kubernetes.manifests import emit_kubernetes, manifest_o
 from marin_build.engines.kubernetes.names import job_name
 from marin_build.engines.kubernetes.settings import KubernetesSettings
 from marin_build.engines.kubernetes.text import kubernetes_text
-from marin_build.errors import MarinBuildError
 from marin_build.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from marin_build.emit.templates import Templates
     from marin_build.engines.jobs import JobQueue
+    from marin_build.errors import MarinBuildError
     from marin_build.pipeline.step_spec import StepSpec
     from marin_build.plan.decisions import Plan
     from marin_build.plan.document import PlanDocument
@@ -103,14 +103,11 @@ class KubernetesEngine(Engine[KubernetesSettings]):
             cluster.start_within,
         )
 
-    def doctor(self) -> list[str]:
-        """Return whether a cluster answers, and whether `kubectl`, which scripts need, is here."""
-        lines = [f"kubectl: {shutil.which('kubectl') or 'not found; `apply` needs none'}"]
-        try:
-            self.open_queue(Workspace("/", "/")).check()
-        except MarinBuildError as error:
-            return [*lines, f"cluster: {error.with_reason}"]
-        return [*lines, "cluster: answers"]
+    def doctor(self) -> Iterable[str]:
+        """Yield whether `kubectl`, which scripts need, is here, and whether a cluster answers."""
+        yield f"kubectl: {shutil.which('kubectl') or 'not found; `apply` needs none'}"
+        self.open_queue(Workspace("/", "/")).check()
+        yield "cluster: answers"
 
     def trial(self) -> Iterator[str]:
         """Create, follow, evict and delete a tiny Job."""

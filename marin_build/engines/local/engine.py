@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 from marin_build.engines.base import Capabilities, Engine, NoSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from marin_build.emit.templates import Templates
     from marin_build.plan.decisions import Plan
     from marin_build.plan.document import PlanDocument
@@ -31,7 +33,7 @@ class LocalEngine(Engine[NoSettings]):
         """Return the command line with which `apply` replays the plan."""
         return ["marin-build", "apply", folder]
 
-    def doctor(self) -> list[str]:
+    def doctor(self) -> Iterable[str]:
         """Return a line with this machine's cores, memory, GPUs and TPU chips."""
         from marin_build.observe.read_machine import read_machine
         from marin_build.text.readable import bytes_text

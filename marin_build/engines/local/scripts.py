@@ -1,10 +1,11 @@
-"""Shell scripts that replay a plan on this machine: one for each target, and one for all."""
+"""Files that replay a plan on this machine: a script for each target, and three ways to run all."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from marin_build.emit.plan_directory import actions_of, environment_script
+from marin_build.engines.local.build_files import emit_build_files
 
 if TYPE_CHECKING:
     from marin_build.emit.templates import Templates
@@ -13,8 +14,9 @@ if TYPE_CHECKING:
 
 
 def emit_local(plan: Plan, document: PlanDocument, templates: Templates) -> dict[str, str]:
-    """Return path -> text of the scripts."""
+    """Return path -> text of the files."""
     actions = actions_of(plan)
+    reused = document.summary["reuse"] + document.summary["pruned"]
     sealed = [plan.targets.all[index].id for index in plan.sealed]
     files = {
         "environment.sh": environment_script(plan, document, templates),
@@ -23,8 +25,9 @@ def emit_local(plan: Plan, document: PlanDocument, templates: Templates) -> dict
             plan_id=document.plan_id,
             actions=actions,
             sealed=sealed,
-            reused=document.summary["reuse"] + document.summary["pruned"],
+            reused=reused,
         ),
+        **emit_build_files(actions, sealed, reused, document, templates),
     }
     for action in actions:
         files[f"{action.folder}/run.sh"] = templates.render(

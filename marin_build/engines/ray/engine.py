@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from marin_build.emit.plan_directory import steps_to_build
 from marin_build.engines.base import Capabilities, Engine, several_hosts
 from marin_build.engines.bundle_setting import check_bundle_limit
-from marin_build.engines.jobs import job_name
+from marin_build.engines.jobs import QueueAwayError, job_name
 from marin_build.engines.ray.job_files import emit_ray, file_of, json_text
 from marin_build.engines.ray.settings import RaySettings
-from marin_build.errors import MarinBuildError, UsageError
+from marin_build.errors import UsageError
 from marin_build.plan.capacity import hosts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from marin_build.emit.templates import Templates
     from marin_build.engines.jobs import JobQueue
+    from marin_build.errors import MarinBuildError
     from marin_build.plan.decisions import Plan
     from marin_build.plan.document import PlanDocument
     from marin_build.workspace.workspace import Workspace
@@ -87,19 +88,16 @@ class RayEngine(Engine[RaySettings]):
         logs = os.path.join(workspace.project, _LOGS)
         return RayQueue(open_dashboard(self.settings), logs, self.settings.poll)
 
-    def doctor(self) -> list[str]:
-        """Return what the cluster has, if it answers."""
+    def doctor(self) -> Iterable[str]:
+        """Yield what the cluster has, if it answers."""
         from marin_build.engines.ray.cluster_resources import cluster_words
         from marin_build.engines.ray.dashboard import AnswerError, address_of, open_dashboard
         from marin_build.engines.ray.job_queue import RayQueue
 
+        yield f"dashboard: {address_of(self.settings)}"
+        queue = RayQueue(open_dashboard(self.settings), "/", 1.0)
         try:
-            address = f"dashboard: {address_of(self.settings)}"
-            queue = RayQueue(open_dashboard(self.settings), "/", 1.0)
-            version = queue.version(_PATIENCE_OF_DOCTOR)["ray_version"]
-            has = cluster_words(queue.nodes(_PATIENCE_OF_DOCTOR))
+            yield f"ray: {queue.version(_PATIENCE_OF_DOCTOR)['ray_version']}"
+            yield f"cluster: {cluster_words(queue.nodes(_PATIENCE_OF_DOCTOR))}"
         except AnswerError as error:
-            return [address, f"cluster: {error.reason}"]
-        except MarinBuildError as error:
-            return [f"cluster: {error.what}"]
-        return [address, f"ray: {version}", f"cluster: {has}"]
+            raise QueueAwayError(f"Ray answers with an error: {error.reason}") from None

@@ -19,13 +19,14 @@ from marin_build.engines.slurm.batch_scripts import (
     shell_line,
 )
 from marin_build.engines.slurm.settings import SlurmSettings
-from marin_build.errors import MarinBuildError, UsageError
+from marin_build.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from marin_build.emit.templates import Templates
     from marin_build.engines.jobs import JobQueue
+    from marin_build.errors import MarinBuildError
     from marin_build.plan.decisions import Plan
     from marin_build.plan.document import PlanDocument
     from marin_build.workspace.workspace import Workspace
@@ -93,15 +94,11 @@ class SlurmEngine(Engine[SlurmSettings]):
         logs = os.path.join(workspace.project, logs_of(workspace, self.settings))
         return SlurmQueue(workspace.project, logs, self.settings.poll)
 
-    def doctor(self) -> list[str]:
-        """Return whether there is a cluster here."""
-        program = shutil.which("sbatch")
-        if program is None:
-            return ["sbatch: not found; batch scripts are written here, and submitted elsewhere"]
+    def doctor(self) -> Iterable[str]:
+        """Yield whether there is a cluster here."""
         from marin_build.engines.slurm.command_line import SlurmQueue
 
-        try:
-            SlurmQueue("/", "/", 1.0).check()
-        except MarinBuildError as error:
-            return [f"sbatch: {program}", f"controller: {error.what}"]
-        return [f"sbatch: {program}", "controller: answers"]
+        if program := shutil.which("sbatch"):
+            yield f"sbatch: {program}"
+        SlurmQueue("/", "/", 1.0).check()
+        yield "controller: answers"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from marin_build.emit.plan_directory import steps_to_build
 from marin_build.engines.base import Capabilities, Engine
 from marin_build.engines.bundle_setting import check_bundle_limit
+from marin_build.engines.jobs import QueueAwayError
 from marin_build.engines.tpu_vm.accelerators import check_place, check_slice
 from marin_build.engines.tpu_vm.queued_resources import (
     FILTERS,
@@ -18,13 +19,14 @@ from marin_build.engines.tpu_vm.queued_resources import (
     resource_name,
 )
 from marin_build.engines.tpu_vm.settings import TpuVmSettings
-from marin_build.errors import MarinBuildError, UsageError
+from marin_build.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from marin_build.emit.templates import Templates
     from marin_build.engines.jobs import JobQueue
+    from marin_build.errors import MarinBuildError
     from marin_build.pipeline.step_spec import StepSpec
     from marin_build.plan.decisions import Plan
     from marin_build.plan.document import PlanDocument
@@ -134,18 +136,19 @@ class TpuVmEngine(Engine[TpuVmSettings]):
         logs = os.path.join(workspace.project, _LOGS)
         return TpuVmQueue(open_api(parent_of(self.settings)), logs, self.settings.poll)
 
-    def doctor(self) -> list[str]:
-        """Return whether the API lists queued resources."""
-        if self.settings.project is None or self.settings.zone is None:
-            return ["project and zone: not set (tpu-vm.project, tpu-vm.zone)"]
+    def doctor(self) -> Iterable[str]:
+        """Yield whether the API lists queued resources."""
         from marin_build.engines.tpu_vm.tpu_api import AnswerError, open_api
 
-        place = f"place: {parent_of(self.settings)}"
+        if self.settings.project is None or self.settings.zone is None:
+            raise UsageError(
+                "`tpu-vm.project` or `tpu-vm.zone` is not set",
+                hint="set both in the configuration",
+            )
+        place = parent_of(self.settings)
+        yield f"place: {place}"
         try:
-            api = open_api(parent_of(self.settings))
-            rows = api.list("queuedResources", _PATIENCE_OF_DOCTOR)
+            rows = open_api(place).list("queuedResources", _PATIENCE_OF_DOCTOR)
         except AnswerError as error:
-            return [place, f"Cloud TPU API: {error.reason}"]
-        except MarinBuildError as error:
-            return [place, f"Cloud TPU API: {error.what}"]
-        return [place, f"queued resources: {len(rows)}"]
+            raise QueueAwayError(f"the Cloud TPU API refuses: {error.reason}") from None
+        yield f"queued resources: {len(rows)}"

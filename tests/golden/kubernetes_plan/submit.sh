@@ -3,7 +3,7 @@
 # to stay running until the last ones are submitted. It can be ended and started again at any time.
 # shellcheck disable=SC2154,SC1091,SC2016,SC2026,SC1003,SC1078,SC1079  # set by environment.sh; quotes are meant
 set -euo pipefail
-steps=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)/steps
+steps=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)/steps
 kubectl=(kubectl)
 apply=("${kubectl[@]}" apply --server-side --field-manager=marin-build)
 

@@ -3,9 +3,9 @@
 # MARIN_BUILD_PROJECT names the project where it is neither above this folder nor the current one;
 # MARIN_BUILD names the program.
 pipeline=pipeline.py
-plan=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+plan=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 project=${MARIN_BUILD_PROJECT:-$plan}
-[ ! -d "$project" ] || project=$(cd -- "$project" && pwd)
+[ ! -d "$project" ] || project=$(CDPATH='' cd -- "$project" && pwd)
 while [ "$project" != / ] && [ "$project" != . ] && [ ! -f "$project/$pipeline" ]; do
   project=$(dirname -- "$project")
 done

@@ -24,7 +24,7 @@ from marin_build.errors import CorruptStateError, StoreAwayError, StoreDeniedErr
 from marin_build.pipeline.targets import Targets
 from marin_build.plan import outcomes as ended
 from marin_build.plan.capacity import Capacity, Machine
-from marin_build.plan.decisions import make_plan
+from marin_build.plan.decide import make_plan
 from marin_build.plan.snapshot import LastAttempt, Observed, Snapshot
 from marin_build.protocol.documents import Provenance
 from marin_build.protocol.lease import TIME_TO_LIVE, Host, Lease

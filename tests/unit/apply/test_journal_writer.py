@@ -103,7 +103,7 @@ def test_a_bucket_gets_it_while_the_run_goes_on_and_at_the_end(
     """Else a machine that is taken away takes the journal of a week along."""
     monkeypatch.setattr(journal_writer, "_SEND_FIRST_AFTER", 0.0)
     journal, _ = begin(run)
-    assert run.store.written.acquire(timeout=60)
+    assert run.store.written.acquire(timeout=240)
     journal(STARTED)
     assert run.store.get(KEPT) is not None
     journal(BLOCKED)

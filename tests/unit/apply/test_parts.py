@@ -13,7 +13,7 @@ from marin_build.apply.events import (
     Timed,
 )
 from marin_build.apply.parts import Parts, totals_of_parts
-from marin_build.plan.decisions import make_plan
+from marin_build.plan.decide import make_plan
 from marin_build.plan.outcomes import Blocked, Failed, Succeeded
 from marin_build.plan.snapshot import Observed, Snapshot
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from marin_build.store.base import Blob, File
     from tests.unit.conftest import TargetsOf
 
-PATIENCE = 20.0
+PATIENCE = 240.0
 """Seconds until a lost answer fails a test."""
 NOW = "2026-11-21T00:00:00Z"
 RUNS, ENDS = JobState(Phase.RUNNING, "RUNNING"), JobState(Phase.ENDED, "FAILED")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,6 +38,13 @@ def test_the_summary_says_what_went_wrong_first() -> None:
     assert lines[6] == "| `failed` | `train_1` | `p.py:9` | `ValueError: no more` |"
     done = BuildReport("", (), 3, 0.1)
     assert summary_markdown(done) == "**nothing to do: 3 targets are built**\n"
+
+
+def test_the_summary_says_what_drifted() -> None:
+    """Else old code is merged as green, though `plan --summary` said that it drifted."""
+    drifted = replace(REPORT, drift="1 target was built by other code than today's: a")
+    said = "drift: `1 target was built by other code than today's: a`"
+    assert said in summary_markdown(drifted).splitlines()
 
 
 def test_junit_counts_as_its_readers_do() -> None:

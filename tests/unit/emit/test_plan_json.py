@@ -10,7 +10,7 @@ import pytest
 from marin_build import StepSpec
 from marin_build.emit.plan_json import plan_json
 from marin_build.plan.decisions import Decision, Kind, Plan
-from marin_build.plan.document import plan_document
+from marin_build.plan.document_of_plan import plan_document
 from marin_build.plan.estimate import estimate_plan
 from marin_build.plan.reasons import NeverBuilt
 from marin_build.plan.snapshot import Snapshot

@@ -12,18 +12,14 @@ from hypothesis import strategies as st
 
 from marin_build import ResourceConfig, StepSpec
 from marin_build.emit.plan_rows import Row, folded
-from marin_build.emit.plan_text import (
-    plan_markdown,
-    plan_text,
-    radius_markdown,
-    radius_text,
-)
+from marin_build.emit.plan_text import plan_markdown, plan_text, radius_markdown, radius_text
 from marin_build.emit.plan_view import show
 from marin_build.plan import reasons as why
 from marin_build.plan.blast_radius import blast_radius
 from marin_build.plan.decisions import Decision, Kind, Plan
-from marin_build.plan.drift import Drift, environment_drift
+from marin_build.plan.drift import Drift
 from marin_build.plan.estimate import Estimate, estimate_plan
+from marin_build.plan.find_drift import environment_drift
 from marin_build.plan.regions import CrossRegionRead
 from marin_build.plan.snapshot import Snapshot
 from marin_build.protocol.provenance import Environment

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from marin_build.emit import quoting
 from marin_build.pipeline.command import PathPart, join_word
+from marin_build.text.readable import printable
 from marin_build.workspace.workspace import Workspace
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
@@ -214,3 +215,53 @@ def test_a_script_or_style_that_would_end_its_block_is_refused() -> None:
     with pytest.raises(ValueError, match="a style sheet in a page"):
         quoting.inline_style("a::after { content: '</style>' }")
     assert quoting.inline_script("if (a < b) c()") == "if (a < b) c()"
+
+
+@settings(max_examples=25)
+@given(st.lists(TEXT, min_size=1, max_size=20))
+@example(NASTY)
+@example(["$$", "$(touch pwned)", "${x}", "a%b", "a:b;c", "a\\", "\\", "|", "$:", "\ttab", "--"])
+def test_make_and_ninja_print_every_line(
+    tmp_path_factory: pytest.TempPathFactory, values: list[str]
+) -> None:
+    """Else a `$` in a command line that they are to show is a variable of theirs."""
+    folder = tmp_path_factory.mktemp("rules")
+    words = quoting.make_sh(values)
+    (folder / "Makefile").write_text(f"all:\n\t@printf '%s\\0' {words}\n")
+    (folder / "build.ninja").write_text(
+        f"rule say\n  command = printf '%s\\0' {words} > out\nbuild out: say\n"
+    )
+    expected = [printable(value) for value in values]
+    made = subprocess.run(["make"], cwd=folder, capture_output=True, check=True).stdout
+    subprocess.run(["ninja"], cwd=folder, capture_output=True, check=True)
+    for got in (made, (folder / "out").read_bytes()):
+        assert got.decode().split("\0")[:-1] == expected
+
+
+@settings(max_examples=15)
+@given(st.from_regex(r"(?!\.)[A-Za-z0-9._+@/-]{4,20}", fullmatch=True))
+@example("-n")
+@example("a/b@1.2+x")
+@example("+")
+@example("@")
+def test_a_name_of_a_rule_is_its_name(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
+    """Else a target of make or ninja is another one than the plan says."""
+    folder = tmp_path_factory.mktemp("rules")
+    rule = quoting.rule_name(name)
+    (folder / "Makefile").write_text(f".PHONY: {rule}\n{rule}:\n\t@echo 'made $@'\n")
+    (folder / "build.ninja").write_text(
+        f"rule say\n  command = echo 'made $target' > out\nbuild {rule}: phony s1\n"
+        f"build s1: say\n  target = {rule}\n"
+    )
+    made = subprocess.run(["make", "--", name], cwd=folder, capture_output=True, check=True).stdout
+    subprocess.run(["ninja", "--", name], cwd=folder, capture_output=True, check=True)
+    assert made.decode() == (folder / "out").read_text() == f"made {name}\n"
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".PHONY", "a b", "a$b", "a:b", "a%", "a#b", "a\nb", "é", "a|b"]
+)
+def test_what_cannot_name_a_rule_is_refused(name: str) -> None:
+    """Else it names another one, or runs."""
+    with pytest.raises(ValueError, match="cannot name a rule"):
+        quoting.rule_name(name)

@@ -17,7 +17,7 @@ from marin_build.observe.read_drift import FoundDrift
 from marin_build.plan import block_reasons as blocks
 from marin_build.plan import reasons as why
 from marin_build.plan.decisions import Decision, Kind, Plan
-from marin_build.plan.document import plan_document
+from marin_build.plan.document_of_plan import plan_document
 from marin_build.plan.estimate import Estimate, PlanEstimate, estimate_plan
 from marin_build.plan.identity_drift import IdentityDrift, OtherUpstream
 from marin_build.plan.reason_text import reason_kind

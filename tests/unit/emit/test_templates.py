@@ -22,7 +22,7 @@ TEMPLATES = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*.j2"
 ENGINES = [load_engine(Registered(name, place, "")) for name, place in OURS.items()]
 PLUGIN = Path(__file__).parents[2] / "data" / "engine_plugin"
 QUOTING = {
-    "sh", "comment", "yaml", "xml", "words",
+    "sh", "comment", "yaml", "xml", "words", "rule_name", "rule_names", "make_sh",
     "inline_json", "inline_page", "inline_script", "inline_style",
     *(name for kind in ENGINES for name in kind.filters),
 }  # fmt: skip

@@ -9,7 +9,7 @@ import pytest
 
 from marin_build.identity.code.digest import code_digest
 from marin_build.observe.drift_walk import walk_drift
-from marin_build.plan.decisions import make_plan
+from marin_build.plan.decide import make_plan
 from marin_build.plan.deep_digests import deep_digest, deep_digests
 from marin_build.plan.snapshot import Observed, Snapshot
 

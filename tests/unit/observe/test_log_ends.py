@@ -8,7 +8,7 @@ from marin_build.observe.read_logs import ends_of_logs
 from marin_build.pipeline.graph import build_graph
 from marin_build.pipeline.step_spec import StepSpec
 from marin_build.pipeline.targets import make_targets
-from marin_build.plan.decisions import make_plan
+from marin_build.plan.decide import make_plan
 from marin_build.plan.snapshot import LastAttempt, Observed, Snapshot
 from marin_build.store.memory import MemoryStore
 from marin_build.workspace.workspace import Workspace

@@ -12,7 +12,8 @@ from marin_build import StepSpec
 from marin_build.errors import StoppedError
 from marin_build.identity.payload import deep_fingerprint
 from marin_build.observe.read_snapshot import observe
-from marin_build.plan.decisions import Kind, make_plan
+from marin_build.plan.decide import make_plan
+from marin_build.plan.decisions import Kind
 from marin_build.plan.deep_digests import deep_fingerprints_of_run
 from marin_build.plan.drift import reused_drift
 from marin_build.plan.identity_drift import IdentityDrift

@@ -11,7 +11,8 @@ from marin_build import StepSpec
 from marin_build.observe.read_snapshot import observe
 from marin_build.plan import block_reasons as blocks
 from marin_build.plan import reasons as why
-from marin_build.plan.decisions import Kind, make_plan
+from marin_build.plan.decide import make_plan
+from marin_build.plan.decisions import Kind
 from marin_build.protocol.lease import Host
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from marin_build.observe.read_snapshot import observe
 from marin_build.pipeline.graph import build_graph
 from marin_build.pipeline.targets import make_targets
 from marin_build.plan.block_reasons import ForeignData, NotAFolder
-from marin_build.plan.decisions import make_plan
+from marin_build.plan.decide import make_plan
 from marin_build.protocol.lease import Host
 from marin_build.store.local import LocalStore
 from marin_build.store.memory import MemoryStore

@@ -11,7 +11,7 @@ from marin_build import StepSpec
 from marin_build.observe.read_history import read_history
 from marin_build.observe.read_renames import read_renamed
 from marin_build.observe.read_snapshot import observe
-from marin_build.plan.decisions import make_plan
+from marin_build.plan.decide import make_plan
 from marin_build.plan.reason_text import describe_decision
 from marin_build.protocol.lease import Host
 

@@ -48,6 +48,7 @@ def test_engines_say_where_they_come_from_and_what_they_find(tmp_path: Path) -> 
     assert {one.source for one in list(found.values())[3:]} == {"marin-build"}
     assert found["engine local"].findings[0].what.startswith("cores: ")
     assert all(one.problem is None for one in found.values())
+    assert {one.state for one in found.values()} <= {"ok", "note", "warn"}, "none is needed"
 
 
 def test_the_settings_of_every_engine_are_checked_not_only_of_the_chosen_one(

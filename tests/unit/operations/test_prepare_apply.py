@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from marin_build.errors import UsageError
+from marin_build.operations.isolation import with_isolation
 from marin_build.operations.options import PipelineOptions
-from marin_build.operations.prepare_apply import Terms, with_isolation
+from marin_build.operations.prepare_apply import Terms
 
 
 @pytest.mark.parametrize("name", [None, "process", "worker", "thread", "local", "slurm", "typo"])

@@ -137,6 +137,23 @@ def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
     assert "marin-build init" in (caught.value.hint or "")
 
 
+def test_a_missing_file_names_what_is_near(tmp_path: Path) -> None:
+    """Else `init` writes a second pipeline beside the one in a folder."""
+    (tmp_path / "lm").mkdir()
+    (tmp_path / "main.py").touch()
+
+    def hint(name: str) -> str:
+        with pytest.raises(MarinBuildError) as caught:
+            load_pipeline(str(tmp_path / name), Workspace("/p", "/p/out"), {})
+        return caught.value.hint or ""
+
+    assert "marin-build init" in hint("pipeline.py")
+    (tmp_path / "lm/pipeline.py").touch()
+    assert hint("pipeline.py").endswith(f"--file {os.path.relpath(tmp_path)}/lm/pipeline.py")
+    (tmp_path / "train.py").touch()
+    assert hint("trian.py") == "did you mean `train.py`?"
+
+
 def test_a_file_that_a_command_reads_but_does_not_declare_is_warned_of(
     load: Load, tmp_path: Path
 ) -> None:

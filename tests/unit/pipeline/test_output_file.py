@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from marin_build import StepSpec, command, step
 from marin_build.errors import MarinBuildError, SpecificationError, StepFailedError
 from marin_build.pipeline.command import Command
-from marin_build.plan.payload_diff import describe_difference, differences, without_echoes
+from marin_build.plan.difference_text import describe_difference
+from marin_build.plan.payload_diff import differences, without_echoes
 from marin_build.store.open_store import open_store
 from marin_build.workspace.workspace import Workspace
 from tests.workspaces import in_workspace

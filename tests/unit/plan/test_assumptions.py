@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from marin_build.observe.read_snapshot import observe
 from marin_build.plan import reasons as why
 from marin_build.plan.assumptions import NOTHING_ASSUMED, assume
-from marin_build.plan.decisions import Kind, cascade_of, make_plan
+from marin_build.plan.decide import cascade_of, make_plan
+from marin_build.plan.decisions import Kind
 from marin_build.plan.snapshot import Observed, Snapshot
-from tests.unit.plan.test_decisions import (
+from tests.unit.plan.test_decide import (
     HOST,
     SIGHTS,
     Model,

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from marin_build import ResourceConfig, StepSpec
 from marin_build.plan import block_reasons as blocks
 from marin_build.plan.capacity import Capacity, Machine, fit
-from marin_build.plan.decisions import Kind, Plan, make_plan
+from marin_build.plan.decide import make_plan
+from marin_build.plan.decisions import Kind, Plan
 from marin_build.plan.snapshot import Observed, Snapshot
 from marin_build.protocol.lease import Lease
 

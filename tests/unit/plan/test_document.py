@@ -15,8 +15,9 @@ from marin_build import ResourceConfig, StepSpec, command
 from marin_build.identity.payload import fingerprint_of
 from marin_build.pipeline.graph import build_graph
 from marin_build.pipeline.targets import make_targets
-from marin_build.plan.decisions import make_plan
-from marin_build.plan.document import PlanDocument, is_intact, parse_plan, plan_document
+from marin_build.plan.decide import make_plan
+from marin_build.plan.document import PlanDocument, is_intact, parse_plan
+from marin_build.plan.document_of_plan import plan_document
 from marin_build.plan.plan_id import text_digest
 from marin_build.plan.snapshot import Observed, Snapshot
 from marin_build.protocol.record_reader import Built

@@ -19,14 +19,8 @@ from hypothesis import strategies as st
 from marin_build.pipeline.resources import ResourceConfig
 from marin_build.pipeline.step_spec import StepSpec
 from marin_build.plan.capacity import Limits
-from marin_build.plan.estimate import (
-    Duration,
-    Estimate,
-    estimate_plan,
-    estimate_steps,
-    summary_text,
-    typical,
-)
+from marin_build.plan.estimate import Duration, Estimate, estimate_plan, estimate_steps, typical
+from marin_build.plan.estimate_text import summary_text
 from marin_build.plan.outcomes import Succeeded
 from marin_build.plan.prices import load_prices
 from marin_build.plan.schedule import Open, Schedule

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from marin_build import StepSpec
-from marin_build.plan.decisions import make_plan
+from marin_build.plan.decide import make_plan
 from marin_build.plan.nearest_build import nearest_change
 from marin_build.plan.reasons import FailedBefore, IdentityChanged, NeverBuilt
 from marin_build.plan.snapshot import Earlier, LastAttempt, Observed, Snapshot

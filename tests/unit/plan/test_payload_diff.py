@@ -10,13 +10,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from marin_build.identity.canonical import canonical_text, freeze
+from marin_build.plan.difference_text import WIDE, cut_apart, describe_difference
 from marin_build.plan.payload_diff import (
     ABSENT,
-    WIDE,
     Difference,
-    cut_apart,
     dependency_name,
-    describe_difference,
     differences,
     without_echoes,
 )

@@ -12,14 +12,8 @@ from marin_build.plan import block_reasons as blocks
 from marin_build.plan import reasons as why
 from marin_build.plan.decisions import Decision, Kind
 from marin_build.plan.nearest_build import nearest_change
-from marin_build.plan.reason_facts import describe_reasons, identity_change_in
-from marin_build.plan.reason_text import (
-    describe,
-    describe_decision,
-    describe_stably,
-    reason_kind,
-    stable_facts,
-)
+from marin_build.plan.reason_facts import describe_reasons, identity_change_in, stable_facts
+from marin_build.plan.reason_text import describe, describe_decision, describe_stably, reason_kind
 from marin_build.plan.snapshot import Earlier
 from marin_build.protocol.record_reader import Built
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from marin_build import StepSpec
-from marin_build.plan.decisions import make_plan
+from marin_build.plan.decide import make_plan
 from marin_build.plan.reasons import Adopted
 from marin_build.plan.requested_outputs import MOST, requested_outputs
 from marin_build.plan.snapshot import Observed, Snapshot

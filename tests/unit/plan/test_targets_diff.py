@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marin_build.identity.payload import fingerprint_of, payload_text
+from marin_build.plan.match_entries import Entry
 from marin_build.plan.payload_diff import ABSENT, Difference
-from marin_build.plan.targets_diff import Entry, Kind, TargetsDiff, changed_entries, diff_targets
+from marin_build.plan.targets_diff import Kind, TargetsDiff, changed_entries, diff_targets
 
 
 def entry(

@@ -31,3 +31,17 @@ def test_the_number_of_an_attempt_is_read_back(number: int) -> None:
 )
 def test_other_files_are_no_attempts(name: str) -> None:
     assert layout.attempt_number(name) is None
+
+
+_SEGMENT = st.text("ab_-.1", min_size=1, max_size=4)
+_NAMES = st.lists(_SEGMENT, min_size=1, max_size=3).map("/".join)
+
+
+@given(_NAMES, st.from_regex(r"[0-9a-f]{8}", fullmatch=True), _SEGMENT)
+def test_the_folder_of_an_output_tells_whose_it_is(name: str, digits: str, version: str) -> None:
+    """Else `gc` deletes, and `ls` shows, an output under the name of another."""
+    for target in (f"{name}_{digits}", f"{name}@{version}", f"{name}@{version}_{digits}"):
+        inside = layout.output_under("", name, target).removeprefix("/")
+        assert layout.target_under(inside, target) == (name, target)
+    assert layout.target_under("a/b_1a2b3c4d") == ("a/b", "a/b_1a2b3c4d"), "nothing there tells"
+    assert layout.target_under("a") == ("a", "a")

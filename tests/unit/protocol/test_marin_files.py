@@ -14,7 +14,7 @@ from marin_build.errors import StoreError
 from marin_build.observe.read_snapshot import observe
 from marin_build.pipeline.graph import build_graph
 from marin_build.pipeline.targets import make_targets
-from marin_build.plan.decisions import make_plan
+from marin_build.plan.decide import make_plan
 from marin_build.protocol.lease import Host
 from marin_build.store.open_store import open_store
 from marin_build.workspace.workspace import Workspace

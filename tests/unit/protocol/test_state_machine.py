@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import get_args
 
 import pytest
 
 from marin_build.protocol.lease import Lease
+from marin_build.protocol.look import Seen
 from marin_build.protocol.state_machine import Event, IllegalMoveError, State, see, transition
 from marin_build.protocol.status import Status
+from marin_build.protocol.tombstone import Tombstone
 
+TOMBSTONE = Tombstone("SUCCESS", "ada", "2026-11-20T10:00:00+00:00", "g-1")
 THEIRS = Lease("ada", 1.0, nonce="n")
 OURS = Lease("me", 1.0, nonce="mine")
 MARINS = Lease("host-3-17", 1.0)
@@ -39,15 +43,17 @@ def _rule(status: Status | None, lease: Lease | None, nonce: str, stale: bool, f
 def test_what_a_look_at_a_target_says(
     status: Status | None, lease: Lease | None, nonce: str, stale: bool, force: bool
 ) -> None:
-    found = see(status, lease, nonce=nonce, stale=stale, force=force)
+    found = see(Seen(status, lease=lease), nonce=nonce, stale=stale, force=force)
     assert found.name == _rule(status, lease, nonce, stale, force)
 
 
 def test_a_tombstone_is_seen_where_a_built_target_would_be_used() -> None:
     """Else a run reads an output while gc deletes it."""
     for status, lease, nonce, stale, force in CASES:
-        plain = see(status, lease, nonce=nonce, stale=stale, force=force)
-        found = see(status, lease, nonce=nonce, stale=stale, force=force, tombstoned=True)
+        seen = Seen(status, lease=lease)
+        plain = see(seen, nonce=nonce, stale=stale, force=force)
+        marked = replace(seen, tombstone=TOMBSTONE)
+        found = see(marked, nonce=nonce, stale=stale, force=force)
         assert found is (Event.SAW_TOMBSTONE if plain is Event.SAW_SUCCESS else plain)
 
 

@@ -12,7 +12,8 @@ from marin_build.errors import CorruptStateError
 from marin_build.observe.read_snapshot import list_tainted
 from marin_build.observe.read_taints import read_taints, with_damaged_marks
 from marin_build.plan.block_reasons import Unreadable
-from marin_build.plan.decisions import Kind, make_plan
+from marin_build.plan.decide import make_plan
+from marin_build.plan.decisions import Kind
 from marin_build.plan.snapshot import Observed, Snapshot
 from marin_build.protocol import layout
 from marin_build.protocol.taints import Taint, forget_taints, put_taints, remove_taints

@@ -189,7 +189,7 @@ def test_a_lost_lease_is_told_while_the_body_runs(stage: Callable[..., Stage], f
             LocalStore().put(lock, Lease("bob", 1.0, nonce="his").encode())
         else:
             os.unlink(lock)
-        assert one.lost.wait(30)
+        assert one.lost.wait(240)
 
     one = stage(body, time_to_live=0.6)
     assert isinstance(one.build(), ended.Stopped)
@@ -233,7 +233,7 @@ def test_a_step_ends_with_the_threads_that_its_threads_started(
 
     def fn(output: str) -> None:
         def save() -> None:
-            if waits[1].wait(10):
+            if waits[1].wait(240):
                 Path(output, "last").write_text("x")
 
         def start_another() -> None:

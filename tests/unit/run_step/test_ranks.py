@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 LIFE = 6.0
 """Seconds that leases live here: ranks look ten times a second."""
-PATIENCE = 30.0
+PATIENCE = 240.0
 HANGS = Done(-1)
 """Stands for a body that waits until it is signalled."""
 

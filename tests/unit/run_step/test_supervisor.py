@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import itertools
 import json
@@ -25,7 +26,7 @@ from marin_build.protocol.foreign_data import ForeignData, find_data
 from marin_build.protocol.held_target import Holding
 from marin_build.protocol.lease import Host, Lease
 from marin_build.protocol.look import look
-from marin_build.run_step import attempt, patient_store, prepare_output, supervisor
+from marin_build.run_step import attempt, end_attempt, patient_store, prepare_output, supervisor
 from marin_build.run_step.body import Done, run_body
 from marin_build.run_step.commit_retry import CommitRetry
 from marin_build.run_step.patient_store import PatientStore
@@ -217,6 +218,33 @@ def test_a_step_that_does_not_leave_what_it_declares_has_failed(
     assert missing in Path(failed.log).read_text()
     assert (made.document().result, made.document().message) == ("failed", failed.message)
     assert (made.output / ".executor_status").read_text() == "FAILED"
+
+
+@pytest.mark.parametrize(
+    ("error", "words", "hint"),
+    [
+        (OSError(errno.ENOSPC, "No space left"), "no space is left below", "make space there"),
+        (OSError(errno.EIO, "I/O error", "x.log"), "cannot write below", ""),
+    ],
+)
+def test_a_disk_that_takes_nothing_is_named_where_no_log_can_say_so(
+    stage: Callable[..., Stage],
+    monkeypatch: pytest.MonkeyPatch,
+    error: OSError,
+    words: str,
+    hint: str,
+) -> None:
+    """Else a full disk is told as the exit code of a bug."""
+    made = stage(_write("a"))
+
+    def broken(*_: object) -> Done:
+        raise error
+
+    monkeypatch.setattr(made.bodies, "run", broken)
+    failed = made.build()
+    assert isinstance(failed, ended.Failed)
+    assert (failed.exit_code, failed.message.startswith(words)) == (1, True)
+    assert failed.hint.startswith(hint)
 
 
 def test_an_early_exit_without_an_error_is_not_success(stage: Callable[..., Stage]) -> None:
@@ -773,6 +801,7 @@ def test_the_keeper_is_told_when_a_long_step_has_ended_however_it_did(
         with monkeypatch.context() as patch:
             clock = SimpleNamespace(monotonic=functools.partial(next, times), time=lambda: 1.0)
             patch.setattr(attempt, "time", clock)
+            patch.setattr(end_attempt, "time", clock)
             made.build()
         assert made.bodies.released == ([0] if seconds else [])
 

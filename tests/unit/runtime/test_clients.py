@@ -16,32 +16,18 @@ from marin_build import (
     submit,
 )
 from marin_build.workspace.workspace import Workspace
+from tests.recording_client import Recorder
 from tests.workspaces import in_workspace
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from marin_build import Client, JobHandle
-
-
-class Recorder:
-    """A client that runs nothing."""
-
-    def __init__(self) -> None:
-        self.requests: list[JobRequest] = []
-
-    def submit(self, request: JobRequest, adopt_existing: bool = True) -> JobHandle:
-        del adopt_existing
-        self.requests.append(request)
-        return LocalClient().submit(JobRequest("nothing", lambda: None))
-
-    def shutdown(self, wait: bool = True) -> None:
-        del wait
+    from marin_build import Client
 
 
 def test_a_client_is_in_force_in_a_block_and_the_former_one_after_it() -> None:
     """Else a program that only prepares a client sends its jobs somewhere already."""
-    recorder: Client = Recorder()
+    recorder: Client = Recorder(runs=False)
     prepared = set_current_client(recorder)
     assert isinstance(current_client(), LocalClient)
     with prepared as client:
@@ -53,7 +39,7 @@ def test_a_client_is_in_force_in_a_block_and_the_former_one_after_it() -> None:
 
 
 def test_the_client_in_force_gets_what_is_submitted() -> None:
-    recorder, request = Recorder(), JobRequest("job", lambda: None)
+    recorder, request = Recorder(runs=False), JobRequest("job", lambda: None)
     with set_current_client(recorder):
         submit(request)
     submit(JobRequest("elsewhere", lambda: None)).wait()
@@ -64,7 +50,7 @@ def test_steps_and_jobs_of_a_program_see_its_client_and_other_programs_do_not(
     tmp_path: Path,
 ) -> None:
     """Else a step that starts jobs runs them on the machine that only follows the pipeline."""
-    recorder = Recorder()
+    recorder = Recorder(runs=False)
     seen: list[object] = []
 
     def look(_: str) -> None:

@@ -13,9 +13,6 @@ import pytest
 from marin_build import (
     STATUS_FAILED,
     STATUS_SUCCESS,
-    JobHandle,
-    JobRequest,
-    LocalClient,
     RemoteCallable,
     ResourceConfig,
     StatusFile,
@@ -30,6 +27,7 @@ from marin_build.pipeline.graph import build_graph
 from marin_build.pipeline.targets import make_targets
 from marin_build.protocol.documents import Record
 from marin_build.workspace.workspace import Workspace
+from tests.recording_client import Recorder
 from tests.workspaces import in_workspace
 
 if TYPE_CHECKING:
@@ -46,19 +44,6 @@ def place(tmp_path: Path) -> Iterator[Workspace]:
     workspace = Workspace(str(tmp_path), str(tmp_path / "prefix"))
     with in_workspace(workspace):
         yield workspace
-
-
-class Recorder:
-    def __init__(self) -> None:
-        self.requests: list[JobRequest] = []
-
-    def submit(self, request: JobRequest, adopt_existing: bool = True) -> JobHandle:
-        del adopt_existing
-        self.requests.append(request)
-        return LocalClient().submit(request)
-
-    def shutdown(self, wait: bool = True) -> None:
-        del wait
 
 
 def _names(output: str) -> list[str]:

@@ -93,5 +93,5 @@ def test_waiting_ends_when_it_is_woken_or_when_time_is_up() -> None:
         waiting = threading.Thread(target=lambda: found.append(workers.wait(None)))
         waiting.start()
         workers.wake()
-        waiting.join(30)
+        waiting.join(240)
         assert found == [[]]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from marin_build import JobHandle
 
-LONG = 30.0
+LONG = 240.0
 """Seconds that no test waits."""
 
 

@@ -33,11 +33,11 @@ def test_functions_at_once_do_not_take_each_others_variables() -> None:
 
     def first() -> None:
         inside.set()
-        go_on.wait(30)
+        go_on.wait()
         assert os.environ["SHARED"] == "1"
 
     one = submit(JobRequest("one", first, env_vars={"SHARED": "1"}))
-    assert inside.wait(30)
+    assert inside.wait(240)
     same = submit(JobRequest("same", lambda: None, env_vars={"SHARED": "1"}))
     assert same.wait() is JobStatus.SUCCEEDED
     other = submit(JobRequest("other", lambda: None, env_vars={"SHARED": "2"}))

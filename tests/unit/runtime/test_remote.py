@@ -11,9 +11,6 @@ import pytest
 
 from marin_build import (
     JobEnvironment,
-    JobHandle,
-    JobRequest,
-    LocalClient,
     RemoteCallable,
     ResourceConfig,
     StepRunner,
@@ -28,6 +25,7 @@ from marin_build.identity.code.digest import code_digest
 from marin_build.identity.code.same_code import same_code
 from marin_build.runtime.remote import job_name
 from marin_build.workspace.workspace import Workspace
+from tests.recording_client import Recorder
 from tests.workspaces import in_workspace
 
 if TYPE_CHECKING:
@@ -41,21 +39,6 @@ TPU = ResourceConfig.with_tpu("v5p-64")
 def _prefix(tmp_path: Path) -> Iterator[None]:
     with in_workspace(Workspace(str(tmp_path), str(tmp_path / "prefix"))):
         yield
-
-
-class Recorder:
-    """Remembers what it was asked to run, and runs it here."""
-
-    def __init__(self) -> None:
-        self.requests: list[JobRequest] = []
-
-    def submit(self, request: JobRequest, adopt_existing: bool = True) -> JobHandle:
-        del adopt_existing
-        self.requests.append(request)
-        return LocalClient().submit(request)
-
-    def shutdown(self, wait: bool = True) -> None:
-        del wait
 
 
 def _add(x: int, *, y: int = 0) -> int:

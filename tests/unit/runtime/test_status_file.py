@@ -87,7 +87,7 @@ def test_should_run_waits_for_who_holds_the_lock(tmp_path: Path) -> None:
     waiting.start()
     first.write_status(STATUS_SUCCESS)
     first.release_lock()
-    waiting.join(30)
+    waiting.join(240)
     assert answers == [False]
 
 

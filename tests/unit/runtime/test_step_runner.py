@@ -44,8 +44,12 @@ if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
     from marin_build.pipeline.retries import Cause
+    from marin_build.store.base import Blob
 
     Dag = tuple[tuple[int, ...], ...]
+
+PATIENCE = 240.0
+"""Seconds after which something that should have happened is taken for a failure."""
 
 
 @pytest.fixture(autouse=True)
@@ -78,6 +82,19 @@ def _status(step: StepSpec) -> str | None:
     return StatusFile(step.output_path, "w").status
 
 
+def _batches_read(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[str]]:
+    """Return the list that takes the paths of each batch of reads from now on."""
+    batches: list[Sequence[str]] = []
+    get_many = LocalStore.get_many
+
+    def noting(self: LocalStore, paths: Sequence[str]) -> list[Blob | None]:
+        batches.append(paths)
+        return get_many(self, paths)
+
+    monkeypatch.setattr(LocalStore, "get_many", noting)
+    return batches
+
+
 def _cause(error: BaseException) -> BaseException | None:
     """Return the exception of the first step that failed."""
     failed = error.__cause__
@@ -107,17 +124,11 @@ def test_below_a_built_step_nothing_is_built_or_read(
     middle = pipeline.step("middle", deep)
     top = pipeline.step("top", middle)
     StatusFile(middle.output_path, "w").write_status(STATUS_SUCCESS)
-    read: list[str] = []
-    get_many = LocalStore.get_many
-
-    def counting(self: LocalStore, paths: Sequence[str]) -> object:
-        read.extend(paths)
-        return get_many(self, paths)
-
-    monkeypatch.setattr(LocalStore, "get_many", counting)
+    batches = _batches_read(monkeypatch)
     StepRunner().run([middle])
     StepRunner().run([top])
     assert pipeline.ran == ["top"]
+    read = [path for batch in batches for path in batch]
     assert not any(path.startswith(deep.output_path) for path in read[:2])
 
 
@@ -127,7 +138,7 @@ def test_a_generator_may_make_steps_from_what_earlier_ones_left(pipeline: Pipeli
 
     def steps() -> Iterator[StepSpec]:
         yield first
-        ends = time.monotonic() + 30
+        ends = time.monotonic() + PATIENCE
         while _status(first) != STATUS_SUCCESS:
             assert time.monotonic() < ends
             time.sleep(0.005)
@@ -143,7 +154,7 @@ def test_dependents_start_while_the_generator_is_still_busy(pipeline: Pipeline) 
 
     def steps() -> Iterator[StepSpec]:
         yield second
-        ends = time.monotonic() + 30
+        ends = time.monotonic() + PATIENCE
         while _status(second) != STATUS_SUCCESS:
             assert time.monotonic() < ends
             time.sleep(0.005)
@@ -192,7 +203,7 @@ def test_what_comes_after_a_failure_in_a_generator_is_blocked_too(pipeline: Pipe
 
     def steps() -> Iterator[StepSpec]:
         yield failing
-        ends = time.monotonic() + 30
+        ends = time.monotonic() + PATIENCE
         while _status(failing) != STATUS_FAILED:
             assert time.monotonic() < ends
             time.sleep(0.005)
@@ -243,14 +254,15 @@ def test_a_dry_run_refuses_what_a_run_would(pipeline: Pipeline) -> None:
 @pytest.mark.parametrize("limit", [1, 2])
 def test_no_more_steps_run_at_once_than_allowed(limit: int) -> None:
     inside, most = 0, 0
-    guard = threading.Lock()
+    guard, all_at_once = threading.Lock(), threading.Barrier(limit)
 
     def build(_: str) -> None:
         nonlocal inside, most
         with guard:
             inside += 1
             most = max(most, inside)
-        time.sleep(0.02)
+        all_at_once.wait(PATIENCE)
+        time.sleep(0.02)  # one too many would come now
         with guard:
             inside -= 1
 
@@ -421,16 +433,9 @@ def test_statuses_of_a_chain_are_read_in_few_batches(
     end = pipeline.step("s0")
     for i in range(1, 1000):
         end = pipeline.step(f"s{i}", end)
-    batches: list[int] = []
-    get_many = LocalStore.get_many
-
-    def counting(self: LocalStore, paths: Sequence[str]) -> object:
-        batches.append(len(paths))
-        return get_many(self, paths)
-
-    monkeypatch.setattr(LocalStore, "get_many", counting)
+    batches = _batches_read(monkeypatch)
     StepRunner().run([end], dry_run=True)
-    assert sum(batches) == 1000
+    assert sum(map(len, batches)) == 1000
     assert len(batches) <= 11
 
 
@@ -510,14 +515,7 @@ def test_a_generator_is_read_step_by_step_and_no_step_twice(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else a program of 10,000 steps spends its time with looking at the first ones again."""
-    read: list[str] = []
-    get_many = LocalStore.get_many
-
-    def counting(self: LocalStore, paths: Sequence[str]) -> object:
-        read.extend(paths)
-        return get_many(self, paths)
-
-    monkeypatch.setattr(LocalStore, "get_many", counting)
+    batches = _batches_read(monkeypatch)
 
     def steps() -> Iterator[StepSpec]:
         end = pipeline.step("s0")
@@ -526,6 +524,7 @@ def test_a_generator_is_read_step_by_step_and_no_step_twice(
             end = pipeline.step(f"s{i}", end)
 
     StepRunner().run(steps(), dry_run=True)
+    read = [path for batch in batches for path in batch]
     assert len(read) == len(set(read)) == 49
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from marin_build.errors import StoreError
-from marin_build.store import local
+from marin_build.store import folder_lock
 from marin_build.store.base import File
 from marin_build.store.local import LocalStore
 
@@ -315,7 +315,7 @@ def test_who_holds_a_lock_and_does_not_go_on_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else a frozen process freezes everybody else, silently."""
-    monkeypatch.setattr(local, "LOCK_PATIENCE", 0.01)
+    monkeypatch.setattr(folder_lock, "LOCK_PATIENCE", 0.01)
     folder = os.open(tmp_path, os.O_RDONLY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)

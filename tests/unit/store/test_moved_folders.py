@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from marin_build.errors import StoreError
-from marin_build.store import local
+from marin_build.store import folder_lock
 from marin_build.store.local import LocalStore
 
 if TYPE_CHECKING:
@@ -28,21 +28,21 @@ def test_a_lock_on_a_folder_that_was_moved_is_taken_anew(
     held = os.open(guard if is_shared else output, os.O_RDONLY)
     fcntl.flock(held, fcntl.LOCK_EX)
     waits, locks = threading.Event(), []
-    take = local._take_lock
+    take = folder_lock._take_lock
 
     def take_lock(descriptor: int, path: str) -> None:
         locks.append(os.fstat(descriptor).st_ino)
         waits.set()
         take(descriptor, path)
 
-    monkeypatch.setattr(local, "_take_lock", take_lock)
+    monkeypatch.setattr(folder_lock, "_take_lock", take_lock)
     store = LocalStore(is_shared=is_shared)
     waiter = threading.Thread(target=store.put_if_absent, args=(f"{output}/lease", b"x"))
     waiter.start()
-    assert waits.wait(60)
+    assert waits.wait(240)
     output.rename(tmp_path / "trash")
     os.close(held)
-    waiter.join(60)
+    waiter.join(240)
     assert not waiter.is_alive()
     assert (output / "lease").read_bytes() == b"x"
     assert not (tmp_path / "trash" / "lease").exists()

@@ -12,7 +12,7 @@ from marin_build.engines.base import Capabilities, Engine
 from marin_build.errors import MarinBuildError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from marin_build.emit.templates import Templates
     from marin_build.plan.decisions import Plan
@@ -77,6 +77,9 @@ class SpoolEngine(Engine[SpoolSettings]):
         """Return how the jobs get into the queue."""
         return ["spool", "add", os.path.join(folder, "steps")]
 
-    def doctor(self) -> list[str]:
-        """Return which queue it is, and whether its program is here."""
-        return [f"queue: {self.settings.queue}", f"spool: {shutil.which('spool') or 'not found'}"]
+    def doctor(self) -> Iterator[str]:
+        """Yield which queue it is; fail without the program that takes its jobs."""
+        yield f"queue: {self.settings.queue}"
+        if (program := shutil.which("spool")) is None:
+            raise UsageError("`spool` is not installed here", hint="run this on a login node")
+        yield f"spool: {program}"

@@ -6,6 +6,7 @@ import os
 import pty
 import select
 import sys
+from codecs import getincrementaldecoder
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from marin_build.plan.outcomes import Succeeded
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PATIENCE = 60.0
+PATIENCE = 240.0
 STARTED = report.ApplyStarted("r-1", 2, 0, 1)
 FINISHED = report.ApplyFinished("r-1", 1, 0, 0, 0, 0, 0, 1, 2.0)
 
@@ -32,12 +33,14 @@ class _Terminal:
         self.ours, self.theirs = pty.openpty()
         self.stream = open(self.theirs, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
         self.shown = ""
+        # What is read may end in the middle of a character.
+        self._decoder = getincrementaldecoder("utf-8")()
 
     def wait_for(self, words: str) -> None:
         while words not in self.shown:
             ready, _, _ = select.select([self.ours], [], [], PATIENCE)
             assert ready, self.shown
-            self.shown += os.read(self.ours, 65536).decode()
+            self.shown += self._decoder.decode(os.read(self.ours, 65536))
 
     def close(self) -> None:
         with suppress(OSError):

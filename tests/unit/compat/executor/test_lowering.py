@@ -23,7 +23,8 @@ from marin_build.compat.executor.lowering import Lowering, RemoteConfigCall
 from marin_build.compat.executor.version import Versions
 from marin_build.compat.fray.resources import ResourceConfig as FrayResources
 from marin_build.compat.step_spec import StepSpec
-from marin_build.plan.payload_diff import describe_difference, differences, without_echoes
+from marin_build.plan.difference_text import describe_difference
+from marin_build.plan.payload_diff import differences, without_echoes
 from marin_build.runtime.remote import RemoteCallable
 from marin_build.workspace.workspace import Workspace, use_workspace
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from marin_build.emit.graph.details import about_plan, details_of
 from marin_build.emit.graph.live import Live, LiveTarget
 from marin_build.emit.graph.picture import picture_of
-from marin_build.plan.decisions import make_plan
-from marin_build.plan.document import plan_document
+from marin_build.plan.decide import make_plan
+from marin_build.plan.document_of_plan import plan_document
 from marin_build.plan.snapshot import Observed, Snapshot
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from marin_build.emit.graph.live import Live, LiveTarget
 from marin_build.emit.graph.picture import picture_of
-from marin_build.plan.decisions import make_plan
-from marin_build.plan.document import plan_document
+from marin_build.plan.decide import make_plan
+from marin_build.plan.document_of_plan import plan_document
 from marin_build.plan.snapshot import LastAttempt, Observed, Snapshot
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from marin_build.emit.graph.saved_plan_page import page_of_plan
 from marin_build.emit.templates import Templates
 from marin_build.engines.emission import emit_for
 from marin_build.engines.registry import open_engine
-from marin_build.plan.decisions import make_plan
-from marin_build.plan.document import plan_document
+from marin_build.plan.decide import make_plan
+from marin_build.plan.document_of_plan import plan_document
 from marin_build.plan.snapshot import Observed, Snapshot
 from marin_build.workspace.workspace import Workspace
 

@@ -36,8 +36,8 @@ def report_of(text: str = "x") -> Report:
         ),
     )  # fmt: skip
     targets = (
-        _target(f"raw{text}", text, "built", Details(output=text), build=adopted, is_there=True),
-        _target("gone", text, "built", Details()),
+        _target(f"raw{text}", text, "built", Details(output=text), build=adopted),
+        _target("gone", text, "built", Details(), absent="not built"),
         _target(
             f"train{text}", text, "built",
             Details(
@@ -45,7 +45,7 @@ def report_of(text: str = "x") -> Report:
                 attributes={f"lr{text}": 0.5, "layers": [1, {text: text}]}, inputs={text: text},
                 now=LiveTarget(description=text, drift=text, tags=(text,)),
             ),
-            build=build, is_there=True, expected=Duration(60.0, 3),
+            build=build, expected=Duration(60.0, 3),
             needs=(f"raw{text}_0", "gone_1"),
             returned={f"loss{text}": 0.25, "words": text}, contents=contents,
         ),
@@ -73,12 +73,10 @@ def report_of(text: str = "x") -> Report:
     )  # fmt: skip
 
 
-def _target(
-    name: str, text: str, state: str, details: Details, *, is_there: bool = False, **more: object
-) -> ReportedTarget:
+def _target(name: str, text: str, state: str, details: Details, **more: object) -> ReportedTarget:
     place = {"raw": 0, "gon": 1, "tra": 2, "eva": 3}[name[:3]]
     node = Node(
         f"{name}_{place}", name, state, f"why {text}", (text,), text,  # type: ignore[arg-type]
         is_command=False,
     )  # fmt: skip
-    return ReportedTarget(node=node, details=details, is_there=is_there, **more)  # type: ignore[arg-type]
+    return ReportedTarget(node=node, details=details, **more)  # type: ignore[arg-type]

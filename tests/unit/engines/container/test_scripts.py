@@ -16,7 +16,7 @@ from marin_build.errors import SpecificationError
 from marin_build.pipeline.graph import build_graph
 from marin_build.pipeline.source_digests import remember_digest
 from marin_build.pipeline.targets import make_targets
-from marin_build.plan.decisions import make_plan
+from marin_build.plan.decide import make_plan
 from marin_build.plan.snapshot import Observed, Snapshot
 from marin_build.workspace.workspace import Workspace
 from tests.workspaces import in_workspace

@@ -11,7 +11,7 @@ from marin_build.engines.registry import open_engine
 from marin_build.engines.settings import Table
 from marin_build.pipeline.graph import build_graph
 from marin_build.pipeline.targets import make_targets
-from marin_build.plan.decisions import make_plan
+from marin_build.plan.decide import make_plan
 from marin_build.plan.snapshot import Observed, Snapshot
 from marin_build.workspace.workspace import Workspace
 

@@ -10,13 +10,15 @@ import pytest
 
 from marin_build.identity.code.digest import Code, code_of, forget_code
 from marin_build.identity.code.document import CodeDocument, code_document
-from marin_build.plan.drift import Drift, compare
+from marin_build.plan.find_drift import compare
 from marin_build.workspace.workspace import Workspace
 from tests.workspaces import in_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from marin_build.plan.drift import Drift
 
 
 class Project:

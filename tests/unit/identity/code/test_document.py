@@ -12,7 +12,8 @@ from marin_build import command
 from marin_build.errors import StoreError
 from marin_build.identity.code.digest import code_of, has_drifted
 from marin_build.identity.code.document import CodeDocument, code_document
-from marin_build.plan.drift import Drift, drift_of, environment_drift
+from marin_build.plan.drift import Drift
+from marin_build.plan.find_drift import drift_of, environment_drift
 from marin_build.protocol.provenance import Environment
 from marin_build.run_step import record
 from marin_build.store.memory import MemoryStore

@@ -1,4 +1,4 @@
-"""Which pipeline a command is about, its configuration and its prefix; nothing is loaded."""
+"""Which pipeline options name, and where its outputs live; nothing is loaded."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from marin_build.workspace.workspace import (
 
 if TYPE_CHECKING:
     from marin_build.operations.options import PipelineOptions
+    from marin_build.pipeline.program import Program
 
 
 def pipeline_file(options: PipelineOptions) -> tuple[PipelineModule, str, Settings]:
@@ -47,6 +48,25 @@ def pipeline_file(options: PipelineOptions) -> tuple[PipelineModule, str, Settin
         return module, project, load_settings(project, options.profile)
     settings = load_settings(here, options.profile)
     return locate(settings.pipeline, [folder, here], here), here, settings
+
+
+def refuse_without_file(program: Program | None, what: str) -> None:
+    """Refuse an operation that needs the pipeline's file, if only this program declares the steps.
+
+    Args:
+        program: declares the steps; None: a file does.
+        what: the operation, and that it cannot be done.
+
+    Raises:
+        UsageError: there is no such file.
+
+    """
+    if program is not None and not program.has_file:
+        raise UsageError(
+            f"{what}: its steps are declared by a running program, in no file",
+            consequence="nothing was done",
+            hint='declare them in a file, and open that: Project.open("pipeline.py")',
+        )
 
 
 def prefix_of(options: PipelineOptions, settings: Settings, project: str) -> str:

@@ -18,7 +18,8 @@ from marin_build import StepSpec
 from marin_build.observe.read_snapshot import observe
 from marin_build.plan import block_reasons as blocks
 from marin_build.plan import reasons as why
-from marin_build.plan.decisions import Kind, cascade_of, make_plan
+from marin_build.plan.decide import cascade_of, make_plan
+from marin_build.plan.decisions import Kind
 from marin_build.plan.outcomes import Blocked, Failed
 from marin_build.plan.schedule import Schedule
 from marin_build.plan.snapshot import LastAttempt, Observed, Snapshot

@@ -1,0 +1,60 @@
+"""`marin-build ui`: a live view of runs in a browser on this machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from marin_build.cli.options import pipeline_options
+from marin_build.cli.terminal import echo
+from marin_build.errors import EXIT_OK
+
+if TYPE_CHECKING:
+    from marin_build.operations.options import PipelineOptions
+
+
+@click.command("ui")
+@click.argument("run", required=False)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    metavar="N",
+    help="The port of 127.0.0.1 [default: one that is free].",
+)
+@pipeline_options
+def command(options: PipelineOptions, run: str | None, port: int) -> int:
+    """Show runs in a browser as they go on: their graphs, logs, results and metrics.
+
+    The first line is the address of the page; with RUN (r-1a2b3c4d, its first digits, or latest)
+    that of the page of this run. It can be opened on this machine only, and holds a secret. Ctrl-C
+    ends the server.
+
+    Nothing can be changed through it, and the pipeline is not loaded: it reads what runs keep under
+    the prefix, also those of other machines. Needs the extra `ui`.
+    """
+    from marin_build.store.open_store import require_package
+
+    for package in ("starlette", "uvicorn"):
+        require_package(package, "the live view", extra="ui")
+    from marin_build.apply.run_folder import run_documents
+    from marin_build.operations.runs import run_named
+    from marin_build.ui.server import serve
+    from marin_build.ui.site import open_site
+
+    site = open_site(options)
+    inside = ""
+    if run is not None:
+        documents = run_documents(site.place.store, site.place.prefix)
+        inside = f"runs/{run_named(site.place, documents, run, 'nothing is served')}/"
+
+    def ready(address: str) -> None:
+        echo(address + inside)
+        echo("open it in a browser on this machine; Ctrl-C ends the server", err=True)
+
+    def note(text: str) -> None:
+        echo(text, err=True)
+
+    serve(site, port=port, on_ready=ready, on_note=note)
+    return EXIT_OK
