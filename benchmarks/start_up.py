@@ -63,6 +63,8 @@ COMMANDS = (
     "config show",
     "doctor",
 )
+NOTHING_SAID = -1000
+"""In place of an exit code: the command has no answer."""
 PROGRAM = (
     "import sys; sys.path.insert(0, {!r}); sys.argv[0] = 'marin-build'\n"
     "from marin_build.cli.main import main; main()"
@@ -123,13 +125,13 @@ class Version:
             bufsize=0,
         ) as process:
             assert process.stdout is not None
-            process.stdout.read(1)
+            said = process.stdout.read(1).strip()
             first = time.perf_counter() - start
             process.stdout.read()
             _, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
         cpu = usage.ru_utime + usage.ru_stime
-        return first * 1000, cpu * 1000, process.returncode
+        return first * 1000, cpu * 1000, process.returncode if said else NOTHING_SAID
 
 
 def prepare(package: Path, project: Path) -> Version:
