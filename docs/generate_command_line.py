@@ -75,7 +75,8 @@ def _section(name: str, command: click.Command, shared: list[str]) -> str:
 
 
 def _options(command: click.Command) -> list[str]:
-    return [_option(p) for p in command.params if isinstance(p, click.Option)]
+    options = (p for p in command.params if isinstance(p, click.Option))
+    return [_option(option) for option in options if not option.hidden]
 
 
 def _prose(text: str) -> str:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # A slow machine is no failure, so Hypothesis watches no clock. The suite tries the same examples
 # everywhere: a change fails because of what it changes. `make fuzz` looks for many new ones.
-settings.register_profile("marin-build", deadline=None, derandomize=True, max_examples=50)
-settings.register_profile("fuzz", deadline=None, max_examples=2_000)
+_WITHOUT_CLOCK: Any = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("marin-build", derandomize=True, max_examples=50, **_WITHOUT_CLOCK)
+settings.register_profile("fuzz", max_examples=2_000, **_WITHOUT_CLOCK)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "marin-build"))
 
 # Whoever starts the suite in the background of a script has SIGINT ignored; so would all it starts.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from marin_build.apply.journal import FINISHED
 from marin_build.plan.payload_diff import dependency_name
+from marin_build.untrusted_json import number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -147,9 +148,9 @@ class GrowingSummary:
             return RunSummary(None, self._at, counts, self._to_build, found)
         totals = self._totals
         counts = Counter({name: _whole(totals.get(key)) or 0 for name, key in _COUNTS.items()})
-        seconds = totals.get("seconds")
-        took = float(seconds) if isinstance(seconds, int | float) and seconds >= 0 else self._at
-        return RunSummary(_outcome(totals, counts), took, +counts, self._to_build, found)
+        took = _seconds(totals.get("seconds"))
+        at = took if took is not None else self._at
+        return RunSummary(_outcome(totals, counts), at, +counts, self._to_build, found)
 
 
 def summary_of(journal: Journal) -> RunSummary:
@@ -175,7 +176,7 @@ def _run_target(
     id_: str, outcome: TargetOutcome, entry: Entry, before: RunTarget | None
 ) -> RunTarget:
     fields = entry.fields
-    name, seconds = _text(fields.get("name")), fields.get("seconds")
+    name = _text(fields.get("name"))
     said = (fields.get(key) for key in ("message", "held_by", "reason", "upstream"))
     exit_code = fields.get("exit_code")
     return RunTarget(
@@ -186,7 +187,7 @@ def _run_target(
         exit_code if type(exit_code) is int else None,
         next((text for each in said if (text := _text(each))), ""),
         _text(fields.get("log")),
-        float(seconds) if isinstance(seconds, int | float) else None,
+        _seconds(fields.get("seconds")),
         entry.at,
         before.job if before is not None and outcome != "begun" else "",
         is_tried_again=outcome == "failed" and fields.get("retry_in") is not None,
@@ -205,6 +206,14 @@ def _moved(target: RunTarget, entry: Entry) -> RunTarget:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
+
+
+def _seconds(value: object) -> float | None:
+    """Return an amount of time; None if that is none: any program may have written it."""
+    try:
+        return number(value) if value is not None else None
+    except ValueError:
+        return None
 
 
 def _whole(value: object) -> int | None:

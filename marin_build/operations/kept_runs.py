@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from marin_build.protocol.lease import Host, Lease
 
 
+_AT_ONCE = 16
+"""Journals that are read in one batch."""
+
+
 @dataclass(frozen=True, slots=True)
 class KeptRun:
     """A run.
@@ -89,7 +93,7 @@ class KeptRun:
 def read_runs(
     place: Place, documents: Mapping[str, RunDocument | None], *, whole: bool
 ) -> Iterator[KeptRun]:
-    """Yield runs, in the order given: one batch for their journals, another for some leases.
+    """Yield runs, in the order given: a few batches for their journals, another for some leases.
 
     Args:
         place: where they were kept.
@@ -100,15 +104,13 @@ def read_runs(
         StoreError: the store cannot be read.
 
     """
-    paths = [f"{folder_of(place.prefix, id_)}/{FILE}" for id_ in documents]
     runs: dict[str, KeptRun] = {}
     headers: dict[str, Header] = {}
-    blobs, _ = read_each(place.store, paths)
-    for (id_, who), path, blob in zip(documents.items(), paths, blobs, strict=True):
-        journal = _journal(id_, blob.data if blob is not None else None, whole=whole)
+    for id_, path, data in _journals_of(place, list(documents)):
+        journal = _journal(id_, data, whole=whole)
         runs[id_] = kept_run(
             id_,
-            who,
+            documents[id_],
             path,
             (journal.header, journal.time) if journal is not None else None,
             summary_of(journal) if journal is not None else None,
@@ -116,6 +118,16 @@ def read_runs(
         if journal is not None:
             headers[id_] = journal.header
     yield from judged_runs(place, runs, headers).values()
+
+
+def _journals_of(place: Place, ids: list[str]) -> Iterator[tuple[str, str, bytes | None]]:
+    """Yield id, path and bytes of journals; few of them are in memory, as each may be long."""
+    for start in range(0, len(ids), _AT_ONCE):
+        some = ids[start : start + _AT_ONCE]
+        paths = [f"{folder_of(place.prefix, id_)}/{FILE}" for id_ in some]
+        blobs, _ = read_each(place.store, paths)
+        for id_, path, blob in zip(some, paths, blobs, strict=True):
+            yield id_, path, blob.data if blob is not None else None
 
 
 def judged_runs(

@@ -132,7 +132,7 @@ def _as_path(place: str) -> pathlib.Path:
     if is_url(place):
         raise SpecificationError(
             f"a parameter is annotated as a Path, but `{place}` is a URL",
-            hint="annotate it as str, and open it with fsspec",
+            hint='annotate it as str, and open files in it as `fsspec.open(f"{output}/x", "w")`',
         )
     return pathlib.Path(place)
 

@@ -78,7 +78,7 @@ def summary_line(
         waiting: how many expansions wait: their steps are not among the targets.
 
     """
-    verbs = verbs or {}
+    verbs, counts = verbs or {}, Counter(counts)  # any program may have written a plan
     kinds = [f"{verbs[verb]} {verb}" for verb in RUN_VERBS if verbs.get(verb)]
     parts = [f"{counts['run']} to build" + (f" ({', '.join(kinds)})" if len(kinds) > 1 else "")]
     adopted = verbs.get("adopt", 0)

@@ -219,7 +219,9 @@ def user_traceback(error: BaseException) -> str:
     frame: TracebackType | None = error.__traceback__
     while frame is not None and frame.tb_frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.tb_next
-    return "".join(traceback.format_exception(type(error), error, frame))
+    text = "".join(traceback.format_exception(type(error), error, frame))
+    hint = error.hint if isinstance(error, MarinBuildError) else None
+    return f"{text}hint: {hint}\n" if hint else text
 
 
 EXPIRED = Done(1, "its lease expired before the step started", cause="infra")

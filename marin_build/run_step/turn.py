@@ -44,7 +44,12 @@ def turn(project: str, kinds: Sequence[str], on_wait: Callable[[str], None]) -> 
                 make_folder(folder)
                 descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
             except OSError as error:
-                raise StoreError(f"cannot wait for a turn: `{path}`: {error.strerror}") from error
+                raise StoreError(
+                    "cannot wait for others that build in this project",
+                    facts=[("file", path), ("reason", error.strerror or str(error))],
+                    consequence="nothing was run",
+                    hint="replay the plan with `marin-build apply DIR`, which needs no such file",
+                ) from error
             held.callback(os.close, descriptor)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -76,7 +76,10 @@ class Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; an error that a person can meet is said in words."""
         try:
-            await self._router(scope, receive, send)
+            if scope["path"] == scope["root_path"]:  # the address was copied without its last slash
+                await RedirectResponse(f"{scope['path']}/", 307)(scope, receive, send)
+            else:
+                await self._router(scope, receive, send)
         except HTTPException as error:
             await PlainTextResponse(f"{error.detail}\n", error.status_code)(scope, receive, send)
         except MarinBuildError as error:
@@ -89,7 +92,10 @@ class Application:
         self._streams.close()
 
     async def _with_slash(self, request: Request) -> Response:
-        return RedirectResponse(f"{request.path_params['run']}/", 307)
+        run = request.path_params["run"]
+        if not may_be_run(run):  # it could lead to another server
+            raise HTTPException(404, f"there is no run {printable(run)}")
+        return RedirectResponse(f"{run}/", 307)
 
     async def _runs(self, _request: Request) -> Response:
         return _answer(self._site.page("runs", up="./", heading=f"Runs under {self._site.name}"))
@@ -99,6 +105,8 @@ class Application:
 
     async def _run(self, request: Request) -> Response:
         id_, who = await self._named(request)
+        if id_ != request.path_params["run"]:  # `latest` will be another one
+            return RedirectResponse(f"../{id_}/", 307)
         async with self._watches.looking_at(
             id_, partial(RunWatch, self._site.place, id_, who)
         ) as w:
@@ -181,7 +189,7 @@ class Application:
 
         found = await in_thread(find) if may_be_run(name) else None
         if found is None:
-            raise HTTPException(404, f"there is no run {name} under {self._site.name}")
+            raise HTTPException(404, f"there is no run {printable(name)} under {self._site.name}")
         return found
 
 

@@ -73,6 +73,7 @@ class FollowedRun:
         self._feed = JournalFeed(place, id_)
         self._growing = GrowingSummary()
         self._judged_at = float("-inf")
+        self._changed: dict[str, None] = {}  # targets of which something new is to be reported
         self._expansions = 0
         self._said: tuple[str, ...] = ()
         self._run = self._unjudged()
@@ -84,9 +85,10 @@ class FollowedRun:
             StoreError: the bucket cannot be read. The next look goes on where this one began.
 
         """
-        changed = self._take(self._feed.look())
+        self._take(self._feed.look())
         if not self._feed.has_more:
-            self._judge(is_new=bool(changed))
+            self._judge(is_new=bool(self._changed))
+        changed, self._changed = self._changed, {}  # not before: a look that fails loses nothing
         return Seen(
             self._run,
             tuple(self._growing.targets[id_] for id_ in changed),
@@ -97,17 +99,15 @@ class FollowedRun:
             not self._feed.has_more,
         )
 
-    def _take(self, entries: list[Entry]) -> dict[str, None]:
-        changed: dict[str, None] = {}
+    def _take(self, entries: list[Entry]) -> None:
         for entry in entries:
             if (id_ := self._growing.add(entry)) is not None:
-                changed.pop(id_, None)
-                changed[id_] = None
+                self._changed.pop(id_, None)
+                self._changed[id_] = None
             elif entry.event == "apply_expanded":
                 self._expansions += 1
             elif entry.event == "warned" and isinstance(entry.fields.get("message"), str):
                 self._said = (*self._said, entry.fields["message"])[-_MOST_SAID:]
-        return changed
 
     def _judge(self, *, is_new: bool) -> None:
         """Find out whether it still goes on, if it is time to."""

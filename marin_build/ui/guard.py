@@ -13,7 +13,9 @@ loopback. Four things tell them apart, and all of them are checked before anythi
 from __future__ import annotations
 
 import hmac
+import os
 import re
+import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +56,7 @@ class Refusal:
 
 
 _NOT_FOUND = Refusal(404, "not found", "its address has no token, or a wrong one")
+_BUG = Refusal(500, "this is a bug in marin-build", "it met a bug")
 
 
 def refusal_of(
@@ -102,14 +105,14 @@ class Guard:
     Args:
         application: gets the requests that may be answered; the token is its `root_path`.
         token: the secret part of the address.
-        on_refused: told why a request was refused.
+        on_note: told why a request was refused, or met a bug.
 
     """
 
     def __init__(
-        self, application: Application, token: str, on_refused: Callable[[str], None]
+        self, application: Application, token: str, on_note: Callable[[str], None]
     ) -> None:
-        self._application, self._token, self._on_refused = application, token, on_refused
+        self._application, self._token, self._on_note = application, token, on_note
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it."""
@@ -120,11 +123,30 @@ class Guard:
         refusal = refusal_of(scope["method"], path, query, headers, self._token)
         guarded = _with_headers(send)
         if refusal is None:
-            inside = {**scope, "root_path": f"/{self._token}"}
-            await self._application(inside, receive, guarded)
-            return
-        self._on_refused(f"{scope['method']} was refused: {refusal.why}")
-        await _answer(guarded, refusal, has_body=scope["method"] != "HEAD")
+            refusal = await self._answered(scope, receive, guarded)
+        else:
+            self._on_note(f"{scope['method']} was refused: {refusal.why}")
+        if refusal is not None:
+            await _answer(guarded, refusal, has_body=scope["method"] != "HEAD")
+
+    async def _answered(self, scope: Scope, receive: Receive, send: Send) -> Refusal | None:
+        """Let the application answer; return what is answered in its place if that meets a bug."""
+        has_begun = False
+
+        async def sending(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        inside = {**scope, "root_path": f"/{self._token}"}
+        try:
+            await self._application(inside, receive, sending)
+        except Exception as error:  # noqa: BLE001 - the other pages go on
+            *_, last = traceback.extract_tb(error.__traceback__)
+            place = f"{os.path.basename(last.filename)}:{last.lineno}"
+            self._on_note(f"this is a bug in marin-build: {type(error).__name__} in {place}")
+            return None if has_begun else _BUG
+        return None
 
 
 def _with_headers(send: Send) -> Send:

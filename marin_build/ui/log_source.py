@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from marin_build.operations.place import Place
 
 
-MOST_OF_A_PART = 128 << 10
-"""Bytes of the end of a log that a page begins with, and of each part before it."""
+MOST_OF_A_PART = 256 << 10
+"""Bytes of the end of a log that a page begins with, and of each part before it. No line of a log
+has more than half of that: longer ones are broken as they are written."""
 _MOST_ATTEMPTS = 50
 
 
@@ -133,11 +134,7 @@ class LogBytes:
         size = self._size(facts)
         start = max(0, size - MOST_OF_A_PART)
         data = self._read(facts, start, MOST_OF_A_PART)
-        if start:
-            _, newline, rest = data.partition(b"\n")
-            if newline:
-                start, data = start + len(data) - len(rest), rest
-        return LogPart(start, data, size)
+        return _from_line(start, data, size)
 
     def after(self, facts: LogFacts, position: int) -> LogPart:
         """Return what comes after a position; of much only the end."""
@@ -151,12 +148,7 @@ class LogBytes:
         size = self._size(facts)
         end = min(position, size)
         start = max(0, end - MOST_OF_A_PART)
-        data = self._read(facts, start, end - start)
-        if start:
-            _, newline, rest = data.partition(b"\n")
-            if newline and rest:
-                start, data = end - len(rest), rest
-        return LogPart(start, data, size)
+        return _from_line(start, self._read(facts, start, end - start), size)
 
     def _size(self, facts: LogFacts) -> int:
         if facts.path is None:
@@ -184,3 +176,11 @@ class LogBytes:
             blob = self._place.store.get(path)
             self._whole = blob.data if blob is not None else b""
         return self._whole or b""
+
+
+def _from_line(start: int, data: bytes, size: int) -> LogPart:
+    """Return a part from its first whole line on; of one line that is longer, its end."""
+    _, newline, rest = data.partition(b"\n")
+    if start and newline and rest:
+        start, data = start + len(data) - len(rest), rest
+    return LogPart(start, data, size)

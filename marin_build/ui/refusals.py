@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from marin_build.text.readable import printable, shortened
@@ -41,4 +42,5 @@ class Refusals:
         if text in self._said or len(self._said) >= _MOST:
             return
         self._said[text] = now
-        self._on_note(text)
+        with suppress(OSError):  # the terminal was closed; the pages are still open
+            self._on_note(text)

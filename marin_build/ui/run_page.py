@@ -59,10 +59,13 @@ class RunPages:
         """
         key = run, expansions
         if key not in self._kept:
-            self._kept[key] = await in_thread(lambda: self._made(run, expansions))
-            while len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
+            page, has_plan = await in_thread(lambda: self._made(run, expansions))
+            if not has_plan:  # it may still be on its way
+                return page
+            self._kept[key] = page
         self._kept.move_to_end(key)
+        while len(self._kept) > _KEPT:
+            self._kept.popitem(last=False)
         return self._kept[key]
 
     async def output_of(self, run: str, target: str) -> str | None:
@@ -80,11 +83,11 @@ class RunPages:
             return None
         return output_under(place.prefix, name, target)
 
-    def _made(self, run: str, expansions: int) -> Page:
+    def _made(self, run: str, expansions: int) -> tuple[Page, bool]:
+        """Return the page of a run, and whether it has its plan."""
         site = self._site
         plan, problem = self._plan(run)
         picture, about, details = Picture((), ()), About(title=run), list[Details]()
-        outputs: dict[str, str] = {}
         if plan is not None:
             commands = commands_of(plan, engine_words(plan.engine))
             place = site.place
@@ -96,7 +99,7 @@ class RunPages:
             }
             picture, about = picture_of(plan), about_plan(plan, None, commands)
             details = details_of(plan, picture, None, {})
-        self._outputs[run] = outputs
+            self._outputs[run] = outputs
         data = site.cleaned(as_live(page_data(picture, about, details), STATES))
         script = page_script(site.templates, _LIVE)
         style = page_style(site.templates) + site.templates.text("ui/live.css")
@@ -110,7 +113,7 @@ class RunPages:
             script=script,
             data={**data, "is_live": True, "expansions": expansions},
         )
-        return Page(page, live_policy(script, style))
+        return Page(page, live_policy(script, style)), plan is not None
 
     def _plan(self, run: str) -> tuple[PlanDocument | None, str]:
         """Return the plan of a run; or None, and why it is not drawn."""

@@ -82,6 +82,8 @@ async def _serve(
             ws="none",
             lifespan="off",
             log_config=None,
+            # Any page could fill the terminal with its warnings. Bugs are told by the guard.
+            log_level="critical",
             access_log=False,
             proxy_headers=False,
             server_header=False,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from starlette.responses import PlainTextResponse, StreamingResponse
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from marin_build.emit.quoting import inline_json
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
 
     from starlette.requests import Request
-    from starlette.responses import Response
 
     from marin_build.ui.site import Site
     from marin_build.ui.watch import W, Watches
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_EVENTS = "text/event-stream"
 _MOST_STREAMS = 64
 """Pages that may listen at once. A browser opens at most six for one server."""
 _HEARTBEAT = 10.0
@@ -62,10 +62,12 @@ class Streams:
             make: makes that, if nobody looks at it yet.
 
         """
+        if request.method == "HEAD":
+            return Response(media_type=_EVENTS)
         if self._open >= _MOST_STREAMS:
             return PlainTextResponse("too many pages listen to this server\n", 503)
         last = request.headers.get("last-event-id") or request.query_params.get("after", "")
-        return StreamingResponse(self._events(what, make, last), media_type="text/event-stream")
+        return StreamingResponse(self._events(what, make, last), media_type=_EVENTS)
 
     async def _events(self, what: str, make: Callable[[], W], last: str) -> AsyncIterator[str]:
         self._open += 1

@@ -12,15 +12,16 @@ from abc import ABC, abstractmethod
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from marin_build.errors import StoreError
+from marin_build.errors import MarinBuildError
 from marin_build.pauses import doubled
+from marin_build.text.readable import shortened
 from marin_build.ui.blocking import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
 _LOOK_AFAR_EVERY = 3.0
-_LOOK_AFAR_SELDOM = 30.0
+_LOOK_AFAR_SELDOM = 15.0
 """Seconds between two looks at a bucket: at first, and if nothing changes for a while."""
 _REMEMBERED = 10.0
 """Seconds for which something is read that nobody looks at any more: pages are loaded again."""
@@ -88,8 +89,11 @@ class Watch(ABC):
         try:
             is_new = self.take(await in_thread(self.read))
             self.trouble = ""
-        except StoreError as error:
+        except MarinBuildError as error:
             is_new, self.trouble = False, error.with_reason
+        except Exception as error:  # noqa: BLE001 - nothing that is read ends the server
+            kind = type(error).__name__
+            is_new, self.trouble = False, f"a bug in marin-build: {kind}: {shortened(str(error))}"
         self._quiet = 0 if is_new else self._quiet + 1
         if is_new or self.trouble != before:
             self.number += 1

@@ -64,7 +64,7 @@ function targetPanel(model, index, select, related) {
   const parts = [
     html("h2", { tabindex: "-1" }, node.name),
     html("p", { class: "line" }, badge(model, data.states[node.state]), model.critical.has(index) ? html("span", { class: "badge critical" }, "on the critical path") : ""),
-    html("p", { class: "why" }, data.texts[node.why]),
+    html("p", { class: "why" }, (model.live ? "in the plan: " : "") + data.texts[node.why]),
   ];
   if (node.drift) parts.push(html("p", { class: "drift" }, `drift: ${node.drift}`));
   if (node.about) parts.push(html("p", { class: "about" }, node.about));

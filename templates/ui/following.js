@@ -20,6 +20,7 @@ function follow(address, receive) {
       const message = JSON.parse(event.data);
       sayTrouble(message.trouble);
       receive(message);
+      if (document.hidden) close(); // it was opened behind another one
     });
     source.addEventListener("alive", heard);
     source.addEventListener("error", lost);

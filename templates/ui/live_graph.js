@@ -108,13 +108,18 @@ function goLive(page) {
     if (changed.length) page.redraw(changed);
   }, 1000);
 
-  model.live = { widest: "running · 99 min", panel: (index) => livePanel(model.nodes[index], told.get(model.nodes[index].id)) };
+  model.live = {
+    widest: "running · 99 min",
+    panel: (index) => {
+      const node = model.nodes[index];
+      return livePanel(node, told.get(node.id) || {}, data.states[node.state]);
+    },
+  };
   follow("events", receive);
 }
 
-// What the panel of a target shows of the run.
-function livePanel(node, said) {
-  if (!said) return [];
+// What the panel of a target shows of the run, and where it leads.
+function livePanel(node, said, word) {
   const rows = [
     ["attempt", said.attempt > 1 ? String(said.attempt) : ""],
     ["exit code", said.code ? String(said.code) : ""],
@@ -123,12 +128,20 @@ function livePanel(node, said) {
   ];
   const parts = [];
   if (said.message) parts.push(html("pre", { class: "log", tabindex: "0" }, said.message));
-  if (said.state !== "blocked" && said.state !== "reused") parts.push(html("p", {}, html("a", { href: logAddress(node.id, said) }, "log")));
-  return [section("in this run", facts(rows), ...parts)];
+  const links = [];
+  if (said.state && word !== "blocked" && word !== "reused") links.push(html("a", { href: logAddress(node.id, said) }, "log"));
+  if ((word === "built" || word === "reused") && !node.output) links.push(html("a", { href: outputAddress(node) }, "output"));
+  if (links.length) parts.push(html("p", { class: "links" }, ...links));
+  return parts.length || rows.some(([, value]) => value) ? [section("in this run", facts(rows), ...parts)] : [];
 }
 
 function logAddress(target, said) {
   const words = new URLSearchParams({ target });
   if (said.attempt) words.set("attempt", said.attempt);
   return `log/?${words}`;
+}
+
+// Of an output that lies where outputs lie: `PREFIX/ID`.
+function outputAddress(node) {
+  return `../../outputs/one/?${new URLSearchParams({ target: node.id, path: node.id })}`;
 }

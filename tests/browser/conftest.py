@@ -14,7 +14,7 @@ from marin_build.emit.graph.page import as_html
 from marin_build.emit.templates import Templates
 from marin_build.workspace.workspace import Workspace
 from tests.browser.pictures import about, details_of, pipeline
-from tests.e2e.support import CHECKOUT, gate_in, project_in
+from tests.e2e.support import CHECKOUT, PATIENCE, gate_in, project_in
 from tests.servers.programs import find_chromium
 
 if TYPE_CHECKING:
@@ -50,7 +50,9 @@ def browser() -> Iterator[Browser]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program, args=list(_FLAGS))
+        started = playwright.chromium.launch(
+            executable_path=program, args=list(_FLAGS), timeout=PATIENCE * 1000
+        )
         yield started
         started.close()
 
@@ -87,7 +89,7 @@ class Window:
         self.page.goto("about:blank")
         self.requests.clear()
         self.page.goto(path.as_uri() + fragment)
-        self.page.wait_for_selector("body[data-ready=yes]", timeout=60_000)
+        self.page.wait_for_selector("body[data-ready=yes]", timeout=PATIENCE * 1000)
         return self.page
 
     def draw(
@@ -171,7 +173,7 @@ def listen(window: Window) -> dict[str, Callable[[Any], None]]:
         "pageerror": lambda error: window.complaints.append(str(error)),
         "request": lambda request: window.requests.append(request.url),
     }
-    window.page.set_default_timeout(20_000)
+    window.page.set_default_timeout(PATIENCE * 1000)
     for event, hear in found.items():
         window.page.on(event, hear)  # type: ignore[call-overload]
     return found

@@ -70,6 +70,11 @@ def test_a_run_is_followed_to_its_end(live: Window, ui: Ui, gate: Gate) -> None:
     assert "target=bad_" in page.url
     assert page.title().startswith("failed · r-")
     live.screenshot("ui-run-failed")
+    target(page, "train").click()
+    assert page.locator("#facts .links").inner_text().split() == ["log", "output"]
+    page.locator("#facts a", has_text="output").click()
+    page.wait_for_selector("body[data-ready=yes] h1:has-text('train')")
+    assert '{"loss": 0.5}' in page.locator("main").inner_text()
     assert applying.wait().code == 1
     page.locator("nav a", has_text="runs").click()
     row.locator(".of-failed").wait_for()

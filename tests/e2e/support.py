@@ -98,11 +98,14 @@ _MASKS = (
     (re.compile(r"\br-[0-9a-f]{8}\b"), "r-RUN"),
     (re.compile(r"\bp-[0-9a-f]{8}\b"), "p-PLAN"),
     (re.compile(r"_[0-9a-f]{8}\b"), "_HASH"),
-    (re.compile(r"\b\d+(?:\.\d)? s\b"), "TIME"),
+    (re.compile(r"; reuse saved \d+ .*"), ""),
+    (re.compile(r"\b(?:\d+ min )?\d+(?:\.\d)? s\b"), "TIME"),
     (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(?: UTC)?"), "DATE"),
     (re.compile(r"(?<=by )[\w.-]+@[\w.-]+|[\w.-]+@[\w.-]+(?=, run| is gone|\))"), "USER@HOST"),
 )
 
+# What a run says besides where it has taken ten seconds: on a slow machine any does.
+_LONG_RUN = re.compile(r"^  (?:slowest: {7}|critical path:) .*\n", re.MULTILINE)
 _SLOW_STORE = re.compile(r"^waiting for \S+ \(\d+ s\): .*\n", re.MULTILINE)
 
 
@@ -474,7 +477,7 @@ class Project:
 
     def mask(self, text: str) -> str:
         """Return a text without what differs from run to run."""
-        text = text.replace(str(self.root), "PROJECT")
+        text = _LONG_RUN.sub("", text.replace(str(self.root), "PROJECT"))
         for pattern, word in _MASKS:
             text = pattern.sub(word, text)
         return text

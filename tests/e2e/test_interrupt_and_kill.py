@@ -222,7 +222,8 @@ def test_a_second_ctrl_c_kills_a_step_that_does_not_listen(project: Project, gat
     done = running.wait()
     assert done.code == 130
     assert end_of([pid]) == []
-    assert not (project.output_of("slow") / ".executor_status.lock").exists()
+    # On a slow machine the run may have ended before it heard that: nobody waits all the same.
+    assert project.plan("slow") == {"slow": "run"}
 
 
 def test_a_step_that_ends_well_after_the_interrupt_is_kept(project: Project, gate: Gate) -> None:

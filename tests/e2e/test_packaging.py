@@ -238,3 +238,69 @@ def test_a_package_adds_an_engine(environment: Path, tmp_path: Path) -> None:
     assert gone.code == 4
     engines = "local, container, slurm, ray, tpu-vm, kubernetes"
     assert gone.err == f"error: unknown engine `spool`\n  engines: {engines}\n"
+
+
+def test_a_newcomer_gets_from_an_empty_folder_to_a_report(
+    environment: Path, tmp_path: Path
+) -> None:
+    """Else the first hour of a user is spent on what a message did not say."""
+    project = Project(tmp_path / "work", tmp_path / "home")
+    project.environment["PATH"] = f"{environment}/bin:/usr/bin:/bin"
+    project.home.mkdir()
+    project.root.mkdir()
+
+    def marin_build(*words: str, code: int = 0) -> str:
+        done = project.execute([environment / "bin/marin-build", *words])
+        assert done.code == code, done.out + done.err
+        return project.mask(done.out + done.err)
+
+    assert marin_build("plan", code=4) == (
+        "error: no pipeline file `PROJECT/pipeline.py`\n"
+        "  nothing was run\n"
+        "hint: name one with --file, or make one with `marin-build init`\n"
+    )
+    assert marin_build("init").endswith("\nnext: marin-build plan, then marin-build apply\n")
+    assert marin_build("plan").splitlines() == [
+        "  + build    words_HASH   never built",
+        "  + build    counts_HASH  never built",
+        "plan p-PLAN: 2 to build, 0 reused",
+        "to build it: marin-build apply",
+    ]
+    assert "\n2 built, 0 reused in TIME\n" in marin_build("apply")
+
+    first = project.file("pipeline.py").replace("to build or not", "To build or not")
+    project.pipeline(first.replace("text.split()", "text.lower_().split()"))
+    assert "  ~ rebuild  words_HASH   attrs.text" in marin_build("plan")
+    broken = marin_build("apply", code=1)
+    assert "error: `words` failed with exit code 1 (attempt 1)\n" in broken
+    assert "  | AttributeError: 'str' object has no attribute 'lower_'" in broken
+    assert "\n  blocked: counts_HASH\n" in broken
+    assert "\nhint: run it alone with: marin-build run words\n" in broken
+    assert "failed     words_HASH" in marin_build("status")
+    assert "\nAttributeError: " in marin_build("logs", "words")
+    project.pipeline(first.replace("text.split()", "text.lower().split()"))
+    assert "  ~ rebuild  words_HASH   failed before" in marin_build("plan")
+    assert "\n2 built, 0 reused in TIME\n" in marin_build("apply")
+    assert marin_build("apply").startswith("nothing to do: 2 targets are built\n")
+
+    # Code that changes rebuilds nothing by itself: that is said, with the ways to go on.
+    project.pipeline(first.replace("text.split()", "text.upper().split()"))
+    changed = marin_build("plan")
+    assert "code changed since built: pipeline.words() +1 -1; reused" in changed
+    assert "\nto rebuild what drifted: marin-build apply --force drifted\n" in changed
+    assert "\n2 built, 0 reused in TIME\n" in marin_build("apply", "--force", "drifted")
+
+    assert marin_build("graph") == "= counts_HASH\n`-- = words_HASH\n"
+    assert marin_build("graph", "-o", "graph.html") == "written: graph.html\n"
+    assert marin_build("report").startswith("written: report.html (2 targets, ")
+    assert marin_build("ci", "github", code=4).endswith("hint: git init\n")
+    project.execute(["git", "init", "-q"])
+    assert marin_build("ci", "github").splitlines() == [
+        "written: .github/workflows/marin-build.yml",
+        (
+            "note: each job has a new disk, so outputs in this folder are built again each time: "
+            "set `prefix` to a bucket, or give --cache .marin-build/outputs"
+        ),
+    ]
+    assert marin_build("lint") == "no findings in 2 steps\n"
+    assert "ok    engine local (marin-build)" in marin_build("doctor")

@@ -49,6 +49,21 @@ def ours(running: Running, work: list[int]) -> list[int]:
     return [pid for pid in marked(running.marker) if pid not in work]
 
 
+def kill_all_but(running: Running, work: list[int]) -> None:
+    """Kill all processes of a run at once, but for those of its step.
+
+    They are stopped before, so that none has time to end the work, until no new one comes: the
+    process that keeps leases is started some time after the work.
+    """
+    stopped: set[int] = set()
+    while new := {pid for pid in ours(running, work) if pid not in stopped}:
+        for pid in new:
+            os.kill(pid, signal.SIGSTOP)
+        stopped |= new
+    for pid in stopped:
+        os.kill(pid, signal.SIGKILL)
+
+
 def end_of(pids: list[int]) -> list[int]:
     """Wait for the end of processes; return those that live all the same."""
     wait_for_exits(pids, time.monotonic() + PATIENCE)
@@ -167,10 +182,7 @@ def orphaned(
 
     def kill(isolation: str) -> list[int]:
         running, pids = work(isolation)
-        found = ours(running, pids)
-        for number in (signal.SIGSTOP, signal.SIGKILL):
-            for pid in found:
-                os.kill(pid, number)
+        kill_all_but(running, pids)
         running.wait()
         left.extend(pids)
         return pids
@@ -245,10 +257,7 @@ def test_what_frees_itself_of_everything_but_its_log_is_found(project: Project, 
     )
     running = project.start("apply")
     pids = dict(gate.wait_started() for _ in range(2))
-    found = [pid for pid in marked(running.marker) if pid != pids["forked"]]
-    for number in (signal.SIGSTOP, signal.SIGKILL):
-        for pid in found:
-            os.kill(pid, number)
+    kill_all_but(running, [pids["forked"]])
     running.wait()
     try:
         reason = project.run("plan", "--json").document["decisions"][0]["reasons"][0]

@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from marin_build.apply import events
-from marin_build.apply.journal import Header, event_line, header_line, parse_journal
-from marin_build.apply.run_summary import summary_of
+from marin_build.apply.journal import (
+    Header,
+    event_line,
+    header_line,
+    parse_entries,
+    parse_journal,
+)
+from marin_build.apply.run_summary import GrowingSummary, summary_of
 from marin_build.operations.apply import exit_code
 from marin_build.plan import outcomes
 
@@ -91,3 +97,31 @@ def test_the_last_try_of_a_target_counts() -> None:
     assert (target.outcome, target.attempt, target.exit_code, target.log) == (
         "failed", 2, 3, "b.log",
     )  # fmt: skip
+
+
+def test_numbers_that_are_none_are_not_known() -> None:
+    """A journal is a file: whoever reads it must survive what is in it."""
+    line = b'{"event": "step_succeeded", "at": 1, "target": "a_1", "name": "a", "seconds": %s}\n'
+    for word in (b"NaN", b"Infinity", b"-1", b"1" + b"0" * 400, b'"x"', b"true", b"null"):
+        data = header_line(HEAD, NOW) + line % word
+        (target,) = summary_of(parse_journal(data)).targets
+        assert (target.outcome, target.seconds) == ("built", None), word
+
+
+def test_a_summary_grows_as_the_journal_does() -> None:
+    """A view that follows a run shows what `runs` would say at the same moment."""
+    told: tuple[Event, ...] = (
+        events.ApplyStarted("r-1", 2, 0, 2),
+        events.StepStarted("a", "a_11111111", 1),
+        events.JobMoved("a", "a_11111111", "slurm:7", "running", "", "node3"),
+        events.StepEnded("a", "a_11111111", outcomes.Succeeded(1, 0.5)),
+        events.ApplyExpanded(("more",), 5),
+        finished(succeeded=1),
+    )
+    growing = GrowingSummary()
+    for count, event in enumerate(told, 1):
+        for entry in parse_entries(event_line(event, NOW, float(count - 1))):
+            growing.add(entry)
+        assert growing.so_far() == summary(*told[:count])
+    assert growing.expanded == 5
+    assert growing.targets["a_11111111"].job == "slurm:7"

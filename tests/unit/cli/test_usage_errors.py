@@ -32,8 +32,10 @@ from marin_build.cli.usage_errors import usage_error
         ),
         (
             "graph --format pgn",
-            "invalid value for `--format`: `pgn` is not one of `text`, `html`, `svg`, `dot`, "
-            "`mermaid`, `json`",
+            (
+                "invalid value for `--format`: `pgn` is not one of `text`, `html`, `svg`, `dot`, "
+                "`mermaid`, `json`"
+            ),
             "marin-build graph --help",
         ),
         ("plan --prefix", "option `--prefix` requires an argument", "marin-build plan --help"),

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import pytest
 
 from marin_build.apply.journal import Header
-from marin_build.operations.kept_runs import KeptRun, _judged
+from marin_build.operations.kept_runs import KeptRun, _judged, read_runs
+from marin_build.operations.place import Place
 from marin_build.protocol.lease import Host, process_start
+from marin_build.store.memory import MemoryStore
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from marin_build.store.base import Blob
 
 RUN = KeptRun("r-0123abcd", "unfinished")
 HERE = Host("ada@laptop", "boot-2")
@@ -46,3 +54,18 @@ def test_a_machine_that_does_not_tell_its_boot_tells_nothing() -> None:
     assert _judged(RUN, header("ada@laptop", "boot-2"), Host("ada@laptop", "")).outcome == (
         "unfinished"
     )
+
+
+def test_few_journals_are_in_memory_at_once() -> None:
+    """Else listing a hundred long runs takes as much memory as all their journals."""
+    asked: list[int] = []
+
+    class Bucket(MemoryStore):
+        def get_many(self, paths: Sequence[str]) -> list[Blob | None]:
+            asked.append(len(paths))
+            return super().get_many(paths)
+
+    place = Place("/project", "gs://b/out", Bucket())
+    ids = [f"r-{number:08x}" for number in range(50)]
+    assert [run.id for run in read_runs(place, dict.fromkeys(ids), whole=False)] == ids
+    assert max(asked) < 20

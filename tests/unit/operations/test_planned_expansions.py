@@ -90,7 +90,9 @@ def _decided(offered: list[Any], prefix: Path, forced: list[str]) -> tuple[Any, 
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(_trees(), _numbers(), _numbers())
 def test_it_is_the_plan_of_what_can_be_known(

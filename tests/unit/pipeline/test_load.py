@@ -151,7 +151,7 @@ def test_a_missing_file_names_what_is_near(tmp_path: Path) -> None:
     (tmp_path / "lm/pipeline.py").touch()
     assert hint("pipeline.py").endswith(f"--file {os.path.relpath(tmp_path)}/lm/pipeline.py")
     (tmp_path / "train.py").touch()
-    assert hint("trian.py") == "did you mean `train.py`?"
+    assert hint("trian.py").startswith("did you mean `train.py`")
 
 
 def test_a_file_that_a_command_reads_but_does_not_declare_is_warned_of(

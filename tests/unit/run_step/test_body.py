@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from marin_build import StepSpec, source
+from marin_build.errors import SpecificationError
 from marin_build.run_step.body import run_body
 from marin_build.run_step.resource_usage import OWN, Meter
 from marin_build.workspace.workspace import Workspace
@@ -234,3 +235,14 @@ def test_an_input_that_changes_under_a_step_is_not_committed(
     assert done.exit_code == 1
     assert done.message.startswith(f"input changed {when} the step")
     assert "`data`" in done.message
+
+
+def test_an_error_of_ours_keeps_its_way_out(run: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    """Else a step that meets a bucket for the first time fails without a word on what to do."""
+
+    def refuse(output: Path) -> None:
+        raise SpecificationError("a URL", hint="annotate it as str")
+
+    done, _ = run(refuse)
+    assert done.message == "SpecificationError: a URL"
+    assert "hint: annotate it as str\n" in "".join(capfd.readouterr())

@@ -123,6 +123,24 @@ def test_addresses_are_bounded() -> None:
     assert status(BROWSER, path=f"/{TOKEN}/" + "x" * LONGEST_ADDRESS) == 414
 
 
+def answer_of(guard: Guard, path: str, method: str = "GET", host: str = HOST) -> list[Message]:
+    """Return what a server is given to send in answer to a request."""
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    scope = {
+        "type": "http", "method": method, "path": path, "raw_path": path.encode(),
+        "query_string": b"", "headers": [(b"host", host.encode())],
+    }  # fmt: skip
+    asyncio.run(guard(scope, receive, send))
+    return sent
+
+
 def test_a_refused_request_reaches_nothing_and_every_answer_is_closed_to_others() -> None:
     """Headers stand on answers and on refusals; a policy of a page stays."""
     reached: list[Scope] = []
@@ -134,26 +152,14 @@ def test_a_refused_request_reaches_nothing_and_every_answer_is_closed_to_others(
         await send({"type": "http.response.start", "status": 200, "headers": own})
         await send({"type": "http.response.body", "body": b"secret"})
 
-    def ask(path: str, method: str = "GET", host: bytes = HOST.encode()) -> tuple[Any, bytes]:
-        sent: list[Message] = []
-
-        async def send(message: Message) -> None:
-            sent.append(message)
-
-        async def receive() -> Message:
-            return {"type": "http.disconnect"}
-
-        scope = {
-            "type": "http", "method": method, "path": path, "raw_path": path.encode(),
-            "query_string": b"", "headers": [(b"host", host)],
-        }  # fmt: skip
-        asyncio.run(Guard(application, TOKEN, told.append)(scope, receive, send))
+    def ask(path: str, method: str = "GET", host: str = HOST) -> tuple[Any, bytes]:
+        sent = answer_of(Guard(application, TOKEN, told.append), path, method, host)
         return sent[0], b"".join(message["body"] for message in sent[1:])
 
     for path, host, code, body in (
-        (f"/{TOKEN}/x", HOST.encode(), 200, b"secret"),
-        ("/x", HOST.encode(), 404, b"not found\n"),
-        (f"/{TOKEN}/x", b"evil.example", 421, b"misdirected request\n"),
+        (f"/{TOKEN}/x", HOST, 200, b"secret"),
+        ("/x", HOST, 404, b"not found\n"),
+        (f"/{TOKEN}/x", "evil.example", 421, b"misdirected request\n"),
     ):
         start, said = ask(path, host=host)
         headers = dict(start["headers"])
@@ -174,3 +180,20 @@ def test_a_refused_request_reaches_nothing_and_every_answer_is_closed_to_others(
         "GET was refused: it asks for `evil.example`, not for this machine",
     ]
     assert ask("/x", "HEAD")[1] == b""
+
+
+@pytest.mark.parametrize("has_begun", [False, True])
+def test_a_bug_ends_one_answer_and_is_told(*, has_begun: bool) -> None:
+    """Else what goes wrong is seen by nobody, or its answer is open to other origins."""
+    told: list[str] = []
+
+    async def application(_scope: Scope, _receive: Receive, send: Send) -> None:
+        if has_begun:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise KeyError("s3cret")
+
+    sent = answer_of(Guard(application, TOKEN, told.append), f"/{TOKEN}/")
+    assert [message.get("status") for message in sent] == ([200] if has_begun else [500, None])
+    assert dict(sent[0]["headers"])[b"cross-origin-resource-policy"] == b"same-origin"
+    assert len(told) == 1
+    assert told[0].startswith("this is a bug in marin-build: KeyError in test_guard.py:")

@@ -108,6 +108,23 @@ def test_a_store_that_fails_is_told_and_tried_again(monkeypatch: pytest.MonkeyPa
     asyncio.run(story())
 
 
+def test_a_bug_is_told_and_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a page stands still for ever because of one file."""
+    monkeypatch.setattr(watches, "_LOOK_AFAR_EVERY", 0.0)
+
+    async def story() -> None:
+        async with Watches().looking_at("x", Counted) as seen:
+            seen.error = KeyError("no such thing")
+            seen.let_go.release()
+            assert await seen.wait_for_change(0, FOREVER)
+            assert seen.trouble == "a bug in marin-build: KeyError: 'no such thing'"
+            seen.error = None
+            seen.let_go.release()
+            assert await seen.wait_for_change(seen.number, FOREVER)
+
+    asyncio.run(story())
+
+
 def test_a_call_that_hangs_holds_up_nothing() -> None:
     """Else a bucket that does not answer stops all pages, and Ctrl-C too."""
     hangs = threading.Event()
@@ -145,3 +162,12 @@ def test_a_page_cannot_flood_the_terminal() -> None:
     note("\x1b[2J\n" + "x" * 1000)
     assert told[-1].startswith("\\x1b[2J\\n")
     assert len(told[-1]) < 300
+
+
+def test_a_terminal_that_was_closed_ends_no_page() -> None:
+    """Else a server that outlives its terminal answers no request that it has to speak of."""
+
+    def note(_: str) -> None:
+        raise BrokenPipeError
+
+    Refusals(note).note("GET was refused")
