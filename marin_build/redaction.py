@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from marin_build.quick_dataclass import dataclass
 from marin_build.text.secret_shapes import is_secret_name, masked, masked_item, secrets_in
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from marin_build.plan.outcomes import (
@@ -13,6 +13,7 @@ from marin_build.plan.outcomes import (
     Stopped,
     Succeeded,
 )
+from marin_build.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from marin_build.plan.drifted_targets import DriftedTargets

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
-from marin_build.operations.complete_words import parameter_names, profile_names, target_names
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -47,6 +45,8 @@ class PipelineWord(click.types.StringParamType):
 
 def complete_words(command: click.Command) -> None:
     """Let a shell complete the words of a command that are the pipeline's own."""
+    from marin_build.operations.complete_words import parameter_names, profile_names, target_names
+
     kinds: dict[str, Any] = {
         "target": PipelineWord(target_names, before="+"),
         "targets": PipelineWord(target_names, before="+"),

@@ -12,6 +12,9 @@ def main() -> None:
 
         sys.stdout.write(f"marin-build {__version__}\n")
         return
+    from marin_build.garbage_collector import collect_seldom
+
+    collect_seldom()
     import signal
 
     from marin_build.cli.standard_streams import make_ready, own_output

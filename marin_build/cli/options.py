@@ -10,7 +10,6 @@ import click
 from marin_build.cli.terminal import moves_cursor
 from marin_build.errors import UsageError
 from marin_build.operations.options import PipelineOptions
-from marin_build.pipeline.program_surroundings import is_parameter_name
 from marin_build.store.slow_requests import SlowRequests, reporting
 from marin_build.text.readable import shortened
 from marin_build.workspace.workspace import CodePolicy
@@ -125,6 +124,10 @@ def _show_progress(progress: ReadingInputs) -> None:
 def parse_pairs(settings: tuple[str, ...]) -> dict[str, str]:
     """Return `--set` options as a mapping."""
     pairs: dict[str, str] = {}
+    if not settings:
+        return pairs
+    from marin_build.pipeline.program_surroundings import is_parameter_name
+
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals or not is_parameter_name(key):

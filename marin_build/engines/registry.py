@@ -8,11 +8,12 @@ is found without reading entry points. Engines of other packages have an entry p
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass, is_dataclass
+from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from marin_build.engines.base import Engine
 from marin_build.errors import MarinBuildError, UsageError
+from marin_build.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

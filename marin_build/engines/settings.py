@@ -9,11 +9,12 @@ them. The names in the annotations must be imported at run time, not only for ty
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from types import NoneType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from marin_build.errors import UsageError
+from marin_build.quick_dataclass import dataclass
 from marin_build.text.readable import did_you_mean
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marin_build.identity.code.digest import has_drifted, keep_digests, known_digests
@@ -14,6 +13,7 @@ from marin_build.plan.deep_digests import deep_digest, deep_digests, own_digest
 from marin_build.plan.graph_shape import levels_below
 from marin_build.plan.reasons import AssumedBuilt
 from marin_build.protocol.provenance import Environment
+from marin_build.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -7,10 +7,10 @@ whole, so only small ones are.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from marin_build.observe.table_rows import ON_A_TERMINAL, cut, table_rows
+from marin_build.quick_dataclass import dataclass
 from marin_build.workspace.own_files import open_own
 from marin_build.workspace.places import is_url
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marin_build.observe.read_history import folders_by_start
@@ -10,6 +9,7 @@ from marin_build.protocol import layout
 from marin_build.protocol.beside import read_beside
 from marin_build.protocol.record_reader import readable_record
 from marin_build.protocol.status import STATUS_SUCCESS, readable_status
+from marin_build.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from marin_build.identity.code.digest import has_drifted
@@ -12,6 +12,7 @@ from marin_build.observe.drift_walk import walk_drift
 from marin_build.plan.reasons import Accepted, BuiltBefore
 from marin_build.protocol.known_versions import keep_versions, read_known_versions
 from marin_build.protocol.provenance import Environment, Here, read_here, variables_of
+from marin_build.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -6,7 +6,6 @@ in which many names lie together; they are read in one batch.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -145,6 +144,8 @@ def folders_by_start(store: Store, starts: Iterable[str]) -> dict[str, list[str]
     if store.is_local or len(asked) == 1:
         listings = [store.folders(start) for start in asked]
     else:
+        from concurrent.futures import ThreadPoolExecutor
+
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             listings = list(pool.map(store.folders, asked))
     versions = {start for start in asked_for if start.endswith("/")}

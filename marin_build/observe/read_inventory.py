@@ -8,13 +8,12 @@ a hundred at once.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from marin_build.errors import CorruptStateError, StoreError
 from marin_build.observe.read_failures import read_failures
 from marin_build.observe.read_snapshot import doubt_of
-from marin_build.observe.read_taints import holding_taint
 from marin_build.observe.walk_prefix import is_link, walk_prefix
 from marin_build.pipeline.names import name_problem
 from marin_build.plan.block_reasons import Unreadable
@@ -29,6 +28,7 @@ from marin_build.protocol.living_work import living_work
 from marin_build.protocol.status import STATUS_FAILED, STATUS_SUCCESS, parse_status
 from marin_build.protocol.stored_record import StoredRecord, parse_stored_record
 from marin_build.protocol.tombstone import readable_tombstone
+from marin_build.quick_dataclass import dataclass
 from marin_build.store.refusals import each_folder, read_each
 
 if TYPE_CHECKING:
@@ -176,6 +176,8 @@ def _target(
         is_doubted = seen.status == STATUS_SUCCESS and is_doubtful(built.run, built.end)
         seen = replace(seen, doubtful=is_doubted)
     if mark is not None and seen.is_built:
+        from marin_build.observe.read_taints import holding_taint
+
         try:
             taint = holding_taint(mark.data, "", id_, built.run if built is not None else "")
         except CorruptStateError:

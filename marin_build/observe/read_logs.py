@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -78,6 +77,8 @@ def _remote(
         name = layout.log_path("", attempt).rpartition("/")[2]
         sizes = {file.path: file.size for file in store.files(f"{output}/{layout.LOGS}")}
         return sizes.get(name, _LARGEST_REMOTE) < _LARGEST_REMOTE
+
+    from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(_MOST_REMOTE) as pool:
         small = list(pool.map(is_small, wanted.values()))

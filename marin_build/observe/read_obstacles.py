@@ -8,7 +8,6 @@ listing that also finds earlier builds; an output is listed only if it is among 
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -76,6 +75,8 @@ def read_obstacles(
         list_builds(store, targets, remote, listed)
         folders = {path for paths in listed.values() for path in paths}
         there = [i for i in remote if targets.all[i].output_path in folders]
+        from concurrent.futures import ThreadPoolExecutor
+
         with ThreadPoolExecutor(_LISTINGS_AT_ONCE) as pool:
             found_data |= dict(zip(there, pool.map(look, there), strict=True))
     for index, data in found_data.items():

@@ -6,16 +6,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from marin_build.observe.read_snapshot import doubt_of, list_tainted, observe
-from marin_build.observe.read_taints import read_taints
 from marin_build.plan.target_state import TargetState, target_state
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from marin_build.pipeline.targets import Targets
     from marin_build.plan.block_reasons import Unreadable
     from marin_build.plan.snapshot import Snapshot
     from marin_build.protocol.lease import Host
+    from marin_build.protocol.taints import Taint
     from marin_build.store.base import Store
 
 
@@ -56,7 +56,11 @@ def read_target_states(
     damaged: dict[int, Unreadable] = {}
     built = {index for index in snapshot.seen if snapshot.of(index).is_built}
     marked = built.intersection(list_tainted(store, targets)) if built else built
-    taints = read_taints(store, targets, sorted(marked), damaged=damaged.__setitem__)
+    taints: Mapping[int, Taint] = {}
+    if marked:
+        from marin_build.observe.read_taints import read_taints
+
+        taints = read_taints(store, targets, sorted(marked), damaged=damaged.__setitem__)
 
     def state(index: int) -> TargetState:
         seen = snapshot.of(index)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from marin_build.quick_dataclass import dataclass
 from marin_build.text.readable import printable
 from marin_build.untrusted_json import parse_json
 

@@ -8,12 +8,13 @@ no step can be called like it: a name of a step may have several segments.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from marin_build.identity.payload import HASHED_NAME
 from marin_build.pipeline.names import name_problem
 from marin_build.protocol import layout
+from marin_build.quick_dataclass import dataclass
 from marin_build.store.refusals import each_folder, read_each
 
 if TYPE_CHECKING:

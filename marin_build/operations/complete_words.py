@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
 import os
-import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING
 
 from marin_build.errors import MarinBuildError
 from marin_build.operations.find_pipeline import pipeline_file
-from marin_build.operations.list_targets import read_listing
 from marin_build.operations.options import PipelineOptions
 from marin_build.untrusted_json import array, parse_json, table, text
 from marin_build.workspace.configuration import read_configuration
@@ -62,6 +59,8 @@ def parameter_names(file: str | None) -> Sequence[str]:
 
     The file is read and not run.
     """
+    import ast
+
     try:
         module, _, _ = pipeline_file(PipelineOptions(file=file))
         tree = ast.parse(read_regular(module.file))
@@ -87,6 +86,10 @@ def profile_names() -> Sequence[str]:
 
 def _listed(file: str | None) -> Sequence[str] | None:
     """Return the names that the pipeline declares now; None if it does not load in time."""
+    import subprocess
+
+    from marin_build.operations.list_targets import read_listing
+
     named = ["-f", file] if file is not None else []
     try:
         done = subprocess.run(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping  # noqa: TC003 - the checker reads the annotations
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Literal
 
 from marin_build.engines.registry import DEFAULT_ENGINE, OURS, is_engine
 from marin_build.engines.settings import NOT_A_SETTING, Table, read_table, setting_names
 from marin_build.errors import UsageError
 from marin_build.protocol.lease import TIME_TO_LIVE
+from marin_build.quick_dataclass import dataclass
 from marin_build.text.readable import did_you_mean
 from marin_build.workspace.configuration import CONFIG_FILE, read_configuration
 from marin_build.workspace.workspace import CodePolicy  # noqa: TC001 - the checker reads it, too

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import UsageError
@@ -18,6 +17,7 @@ from marin_build.plan.decisions import Kind
 from marin_build.plan.plan_summary import verb_of
 from marin_build.plan.reason_text import describe_decision
 from marin_build.plan.reasons import Accepted, Adopted, Cascade
+from marin_build.quick_dataclass import dataclass
 from marin_build.text.moments import moment_text
 from marin_build.text.readable import printable, shortened
 

@@ -7,7 +7,7 @@ stands for the newest build of that name.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from marin_build.errors import MarinBuildError, NotFoundError, StoppedError, UsageError
@@ -23,6 +23,7 @@ from marin_build.pipeline.names import name_problem
 from marin_build.plan.identity_words import identity_word
 from marin_build.plan.later_selection import as_far_as_known
 from marin_build.protocol.layout import output_under
+from marin_build.quick_dataclass import dataclass
 from marin_build.text.moments import moment_text
 from marin_build.text.readable import printable, shortened, some_of
 

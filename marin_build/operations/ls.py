@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from marin_build.errors import NotFoundError
@@ -10,6 +9,7 @@ from marin_build.operations.read_stored import read_stored
 from marin_build.pipeline.glob_patterns import compile_patterns
 from marin_build.plan.disk_usage import is_within
 from marin_build.plan.target_state import State
+from marin_build.quick_dataclass import dataclass
 from marin_build.text.readable import did_you_mean
 
 if TYPE_CHECKING:

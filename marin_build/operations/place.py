@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marin_build.errors import SpecificationError, StoreError, UsageError
 from marin_build.operations.find_pipeline import pipeline_file, prefix_of
 from marin_build.plan.selection import asks_for_drift
+from marin_build.quick_dataclass import dataclass
 from marin_build.store.open_store import open_store
 from marin_build.workspace.places import is_relative, is_url
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from marin_build.errors import UsageError
+from marin_build.garbage_collector import without_garbage_collector
 from marin_build.operations.budgets import capacity_here, fitted, unused_budgets
 from marin_build.operations.choose_targets import choose, states_of
-from marin_build.operations.loading import chosen_engine, load, without_garbage_collector
+from marin_build.operations.loading import chosen_engine, load
 from marin_build.operations.planned import Planned, PlanRequest
 from marin_build.operations.take_snapshot import observe_tainted
 from marin_build.plan.assumptions import NOTHING_ASSUMED, assume

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import NotFoundError, UsageError
@@ -13,6 +13,7 @@ from marin_build.operations.keep_used import keep_used
 from marin_build.operations.loading import chosen_engine
 from marin_build.operations.plan import make_planned
 from marin_build.plan.requested_outputs import requested_outputs
+from marin_build.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

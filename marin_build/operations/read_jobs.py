@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from marin_build.engines.registry import DEFAULT_ENGINE
 from marin_build.errors import MarinBuildError
 from marin_build.operations.loading import chosen_engine
 from marin_build.plan.target_state import WaitingJob
+from marin_build.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

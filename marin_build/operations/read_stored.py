@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marin_build.errors import MarinBuildError
@@ -11,7 +10,7 @@ from marin_build.operations.find_outputs import first_line
 from marin_build.operations.loading import current_host, load
 from marin_build.operations.place import open_place
 from marin_build.plan.later_selection import what_waits
-from marin_build.run_step.set_aside import set_aside_of
+from marin_build.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,6 +60,8 @@ class Stored:
 
 
 def _is_set_aside(path: str) -> bool:
+    from marin_build.run_step.set_aside import set_aside_of
+
     return set_aside_of(path) is not None
 
 

@@ -7,7 +7,7 @@ prefix. Such targets have neither functions nor tags: nothing can be planned or 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from marin_build.errors import MarinBuildError, NotFoundError, StoppedError
@@ -24,6 +24,7 @@ from marin_build.plan.later_selection import as_far_as_known
 from marin_build.plan.payload_diff import dependency_name
 from marin_build.plan.selection import select
 from marin_build.protocol.layout import output_under, version_of
+from marin_build.quick_dataclass import dataclass
 from marin_build.text.readable import some_of
 from marin_build.untrusted_json import parse_json, table, text
 from marin_build.workspace.workspace import Workspace

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from marin_build.observe.preview_files import preview_files
@@ -10,6 +9,7 @@ from marin_build.operations.find_outputs import find_output
 from marin_build.protocol.artifact import read_artifact
 from marin_build.protocol.manifest import own_files_of
 from marin_build.protocol.recipe_reader import read_recipe
+from marin_build.quick_dataclass import dataclass
 from marin_build.untrusted_json import parse_json
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from marin_build.engines.registry import DEFAULT_ENGINE
@@ -12,6 +12,7 @@ from marin_build.operations.choose_targets import choose
 from marin_build.operations.read_jobs import SeenJobs, read_jobs
 from marin_build.plan.graph_shape import upstream
 from marin_build.plan.target_state import MAY_WAIT
+from marin_build.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

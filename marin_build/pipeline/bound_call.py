@@ -9,7 +9,6 @@ import pathlib
 import types
 import typing
 from collections import ChainMap
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from marin_build.errors import SpecificationError
@@ -19,6 +18,7 @@ from marin_build.pipeline.output_file import OutputFile
 from marin_build.pipeline.running_function import run_function
 from marin_build.pipeline.source import Source
 from marin_build.pipeline.step_spec import StepSpec
+from marin_build.quick_dataclass import dataclass
 from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:

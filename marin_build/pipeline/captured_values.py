@@ -10,7 +10,6 @@ from __future__ import annotations
 import dis
 import functools
 import types
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from marin_build.errors import MarinBuildError
 from marin_build.identity.attributes import freeze_attributes
 from marin_build.identity.callables import Bound, CountsByName, StandsForFunction
 from marin_build.identity.canonical import canonical_text
+from marin_build.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

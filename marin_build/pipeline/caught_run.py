@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 from _thread import get_ident
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from marin_build import _package
@@ -17,6 +16,7 @@ from marin_build.errors import MarinBuildError, SpecificationError
 from marin_build.pipeline.declared_at import shown
 from marin_build.pipeline.runtime_calls import MARIN
 from marin_build.pipeline.started_threads import running_threads
+from marin_build.quick_dataclass import dataclass
 from marin_build.workspace.workspace import installed_in
 
 if TYPE_CHECKING:

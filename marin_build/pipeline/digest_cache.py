@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from marin_build.quick_dataclass import dataclass
 from marin_build.untrusted_json import parse_json, table, text
 from marin_build.workspace.own_files import open_own, read_own
 from marin_build.workspace.own_folder import NAME, make_folder

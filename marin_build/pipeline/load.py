@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from marin_build.errors import (
@@ -30,6 +30,7 @@ from marin_build.pipeline.source_digests import forget_digests
 from marin_build.pipeline.started_threads import running_threads
 from marin_build.pipeline.step_spec import StepSpec
 from marin_build.pipeline.user_output import to_standard_error
+from marin_build.quick_dataclass import dataclass
 from marin_build.workspace.workspace import noting_asked, use_workspace
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marin_build.errors import NotFoundError, UsageError
 from marin_build.identity.module_files import find_in, found_by_hooks
+from marin_build.quick_dataclass import dataclass
 from marin_build.text.readable import did_you_mean
 from marin_build.workspace.workspace import find_project, installed_in, is_project
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import posixpath
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from marin_build.errors import SpecificationError, refuse
 from marin_build.identity.callables import Bound, CountsByName
 from marin_build.pipeline.declared_at import declaring_place, shown_here
+from marin_build.quick_dataclass import dataclass
 from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import string
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from marin_build.pipeline.placeholders import PLACEHOLDER
@@ -27,6 +27,7 @@ from marin_build.pipeline.shell_words import (
     problems_of_condition,
     takes_list,
 )
+from marin_build.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

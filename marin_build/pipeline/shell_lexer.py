@@ -7,10 +7,11 @@ placeholder there is an error, never a guess.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from marin_build.pipeline.placeholders import PLACEHOLDER
 from marin_build.pipeline.shell_words import ASSIGNMENT, IDENTIFIER, Word
+from marin_build.quick_dataclass import dataclass
 
 _ENDS_WORD = " \t\n;&|()<>"
 _JOINED = re.compile(r"(?<=[^\s;&|])\\\n(?=\S)|(?<=[;&|])\\\n(?=[^\w\s./])")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marin_build.errors import SpecificationError
@@ -21,6 +20,7 @@ from marin_build.pipeline.source_files import (
     selected_files,
     tree_line,
 )
+from marin_build.quick_dataclass import dataclass
 from marin_build.workspace.places import is_url
 from marin_build.workspace.regular_files import open_regular
 from marin_build.workspace.workspace import current_workspace

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from marin_build.errors import SpecificationError, combined
@@ -12,6 +12,7 @@ from marin_build.identity.payload import deep_fingerprint
 from marin_build.pipeline.command import Command
 from marin_build.pipeline.declared_at import shown
 from marin_build.pipeline.refused_places import refused_places
+from marin_build.quick_dataclass import dataclass
 from marin_build.workspace.workspace import absolute_prefix
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shlex
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from marin_build.identity.canonical import Tagged
@@ -14,6 +13,7 @@ from marin_build.pipeline.bound_call import BoundCall, is_path, type_hints
 from marin_build.pipeline.command import Command
 from marin_build.pipeline.declared_at import shown
 from marin_build.pipeline.step_spec import StepSpec
+from marin_build.quick_dataclass import dataclass
 from marin_build.text.readable import printable
 
 if TYPE_CHECKING:

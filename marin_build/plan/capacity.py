@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from marin_build.errors import UsageError
 from marin_build.pipeline.names import BUDGET_NAME
 from marin_build.plan import block_reasons as blocks
 from marin_build.plan.decisions import Decision, Kind
+from marin_build.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from marin_build.plan import reasons as why
 from marin_build.plan.assumptions import NOTHING_ASSUMED
 from marin_build.plan.graph_shape import upstream
+from marin_build.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from marin_build.pipeline.targets import Targets

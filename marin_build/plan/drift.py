@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from marin_build.plan.decisions import Kind
+from marin_build.quick_dataclass import dataclass
 from marin_build.text.readable import printable
 
 if TYPE_CHECKING:

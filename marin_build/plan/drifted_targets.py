@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
 from marin_build.plan.drift import DriftKind
+from marin_build.quick_dataclass import dataclass
 from marin_build.text.readable import printable
 
 if TYPE_CHECKING:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import heapq
 import math
-from dataclasses import dataclass
-from statistics import median
 from typing import TYPE_CHECKING
 
 from marin_build.identity.canonical import FrozenDict
 from marin_build.plan.graph_shape import dependents, longest_chain, ranks
 from marin_build.plan.schedule import Ready
+from marin_build.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -105,6 +104,8 @@ def typical(seconds: Iterable[float]) -> Duration | None:
 
     Values that are no durations are left out: a clock that was set back gives a negative one.
     """
+    from statistics import median
+
     known = [value for value in seconds if 0 <= value < math.inf]
     return Duration(median(known), len(known)) if known else None
 

@@ -10,10 +10,10 @@ report@r-1a2b3c4d   the identity that a run built; the first digits of the run a
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from marin_build.identity.payload import HASHED_NAME
 from marin_build.pipeline.names import name_problem, version_problem
+from marin_build.quick_dataclass import dataclass
 
 LATEST = "latest"
 _RUN = re.compile(r"[a-z]-[0-9a-f]{1,8}")

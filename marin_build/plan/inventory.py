@@ -6,13 +6,13 @@ what a pipeline declares now, for what it declared once, and for what other peop
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from marin_build.plan.payload_diff import dependency_name
 from marin_build.plan.target_state import State
 from marin_build.protocol.layout import output_under, prefix_of_output
+from marin_build.quick_dataclass import dataclass
 from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ event carries it to views and to the journal.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from marin_build.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from marin_build.pipeline.retries import Cause

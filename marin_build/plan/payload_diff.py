@@ -9,11 +9,11 @@ from __future__ import annotations
 import enum
 import json
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from marin_build.identity.canonical import canonical_text
 from marin_build.identity.payload import HASHED_NAME
+from marin_build.quick_dataclass import dataclass
 from marin_build.text.secret_shapes import masked_text, masked_value
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ Reasons to block a target are in block_reasons.py.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from marin_build.plan.block_reasons import BlockReason
+from marin_build.quick_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

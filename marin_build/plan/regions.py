@@ -7,10 +7,10 @@ the bucket, as in `gs://marin-us-central2`, if there is one.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marin_build.plan.decisions import Kind
+from marin_build.quick_dataclass import dataclass
 from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:

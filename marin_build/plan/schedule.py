@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import enum
 import heapq
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from marin_build.plan.graph_shape import ranks
@@ -26,6 +26,7 @@ from marin_build.plan.outcomes import (
     Stopped,
     Succeeded,
 )
+from marin_build.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

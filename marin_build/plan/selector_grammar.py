@@ -13,10 +13,10 @@ A part that is one term with `^` is taken away from the union, wherever it stand
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
 from marin_build.errors import UsageError
+from marin_build.quick_dataclass import dataclass
 from marin_build.text.readable import did_you_mean
 
 if TYPE_CHECKING:

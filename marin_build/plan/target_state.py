@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from marin_build.protocol.status import (
@@ -12,6 +12,7 @@ from marin_build.protocol.status import (
     STATUS_LET_GO,
     STATUS_RUNNING,
 )
+from marin_build.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import CorruptStateError
 from marin_build.pipeline.retries import CAUSES
 from marin_build.protocol.record_reader import built_of
+from marin_build.quick_dataclass import dataclass
 from marin_build.store.base import File
 from marin_build.text.readable import LONGEST_MESSAGE, shortened
 from marin_build.untrusted_json import (

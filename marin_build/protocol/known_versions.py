@@ -11,9 +11,10 @@ import os
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
+from marin_build.quick_dataclass import dataclass
 from marin_build.untrusted_json import array, path, table, text, whole
 from marin_build.workspace.kept_facts import DISTRUST_NS, keep_facts, read_facts
 

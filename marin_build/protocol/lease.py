@@ -10,9 +10,10 @@ import json
 import math
 import os
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from marin_build.errors import CorruptStateError
+from marin_build.quick_dataclass import dataclass
 from marin_build.text.moments import stamp
 from marin_build.text.readable import printable
 from marin_build.untrusted_json import parse_json, table

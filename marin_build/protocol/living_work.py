@@ -13,10 +13,10 @@ import select
 import signal
 import time
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marin_build.protocol.lease import process_start
+from marin_build.quick_dataclass import dataclass
 from marin_build.redaction import Redactor
 from marin_build.workspace.own_files import open_own
 

@@ -7,11 +7,11 @@ the attributes of the step; `.artifact.json` since June 2026 has name, version a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from marin_build.identity.payload import HASHED_NAME, fingerprint_of, payload_text
 from marin_build.protocol.record_reader import Built, is_ours
+from marin_build.quick_dataclass import dataclass
 from marin_build.untrusted_json import parse_json
 
 if TYPE_CHECKING:

@@ -10,10 +10,11 @@ import functools
 import hashlib
 import os
 import sys
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from marin_build.protocol.holder import current_user
+from marin_build.quick_dataclass import dataclass
 from marin_build.workspace.regular_files import read_regular
 
 if TYPE_CHECKING:

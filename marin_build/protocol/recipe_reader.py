@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from marin_build.protocol.beside import read_beside
 from marin_build.protocol.layout import ARTIFACT, RECORD, output_under
 from marin_build.protocol.marin_record import parse_marin_record
 from marin_build.protocol.record_reader import is_ours
+from marin_build.quick_dataclass import dataclass
 from marin_build.untrusted_json import parse_json, table, text, text_or_none, texts
 from marin_build.workspace.places import is_url
 

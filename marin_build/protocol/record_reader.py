@@ -6,10 +6,10 @@ the same names, and forgives what older versions did not write.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import CorruptStateError
+from marin_build.quick_dataclass import dataclass
 from marin_build.untrusted_json import (
     number,
     parse_json,

@@ -7,7 +7,6 @@ is listed all the same.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marin_build.errors import CorruptStateError
@@ -15,6 +14,7 @@ from marin_build.protocol.artifact_record_reader import parse_artifact_record
 from marin_build.protocol.executor_info_reader import parse_executor_info
 from marin_build.protocol.marin_record import parse_marin_record
 from marin_build.protocol.record_reader import built_of, is_ours
+from marin_build.quick_dataclass import dataclass
 from marin_build.untrusted_json import array, parse_json, table, text, text_or_none, whole
 
 if TYPE_CHECKING:

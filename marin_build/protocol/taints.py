@@ -8,13 +8,13 @@ prefix. A target has one mark, with an entry for each taint that it follows from
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from marin_build.errors import CorruptStateError
 from marin_build.protocol import layout
+from marin_build.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

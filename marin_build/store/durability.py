@@ -13,10 +13,10 @@ import json
 import os
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marin_build.errors import CorruptStateError
+from marin_build.quick_dataclass import dataclass
 from marin_build.store.local_read import read_file, store_error
 from marin_build.text.moments import stamp_now
 from marin_build.untrusted_json import parse_json, table, text

@@ -11,12 +11,13 @@ from __future__ import annotations
 import functools
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from marin_build import _package
 from marin_build.errors import UsageError
+from marin_build.quick_dataclass import dataclass
 from marin_build.workspace.configuration import CONFIG_FILE, SHARED_FILE, read_setting
 from marin_build.workspace.places import checked_place, is_url
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, ClassVar, assert_never
 
 from marin_build.apply import events as report
@@ -17,6 +17,7 @@ from marin_build.cli.views.outputs_text import output_lines
 from marin_build.cli.views.warnings import show_warning
 from marin_build.observe.read_logs import without_escapes
 from marin_build.plan.outcomes import Blocked, Failed, Interrupted, Reused, Stopped, Succeeded
+from marin_build.quick_dataclass import dataclass
 from marin_build.text.readable import first_line, printable
 
 if TYPE_CHECKING:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 from marin_build.emit.graph.picture import picture_of
 from marin_build.identity.canonical import FrozenDict
+from marin_build.quick_dataclass import dataclass
 from marin_build.redaction import NOTHING_SECRET
 
 if TYPE_CHECKING:

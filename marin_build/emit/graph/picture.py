@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, assert_never, get_args
 
 from marin_build.plan.reason_facts import describe_reasons
 from marin_build.plan.reason_text import NOT_READ
+from marin_build.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,7 +9,7 @@ import enum
 import functools
 import types
 from collections import ChainMap, deque
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import MarinBuildError
@@ -29,6 +29,7 @@ from marin_build.identity.code.values import (
     slots,
     state,
 )
+from marin_build.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -8,7 +8,6 @@ what other steps reach may change.
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marin_build.identity.code.digest import code_of, reader_of
@@ -22,6 +21,7 @@ from marin_build.identity.code.syntax import (
     parsed,
     was_written,
 )
+from marin_build.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from marin_build.identity.code.constants import is_computed
@@ -24,6 +24,7 @@ from marin_build.identity.code.syntax import (
     node_of,
     normalised,
 )
+from marin_build.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     import types

@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import inspect
 import types
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marin_build.identity.callables import StandsForFunction
 from marin_build.identity.code.captured import Holdings
 from marin_build.identity.code.syntax import digest_of_text, forget_syntax
+from marin_build.quick_dataclass import dataclass
 from marin_build.workspace.workspace import current_workspace
 
 if TYPE_CHECKING:

@@ -11,13 +11,14 @@ file in which they are kept, it cannot make up a digest that was never recorded.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from marin_build.identity.code.captured import Holdings
 from marin_build.identity.code.function_code import Closure, FunctionCode
 from marin_build.identity.code.lookups import Lookups
 from marin_build.identity.code.syntax import digest_of_text, lasting_stamp, stamp_now
+from marin_build.quick_dataclass import dataclass
 from marin_build.untrusted_json import array, path, table, text, whole
 from marin_build.workspace.kept_facts import keep_facts, read_facts
 

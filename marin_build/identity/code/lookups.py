@@ -9,10 +9,11 @@ from __future__ import annotations
 import builtins
 import os
 import sys
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from marin_build.identity.module_files import find_in, found_by_hooks
+from marin_build.quick_dataclass import dataclass
 from marin_build.untrusted_json import array, path, table, text
 
 ModulePlace = tuple[str, tuple[str, ...]]

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import ast
 import os
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from marin_build.identity.code.references import chain_of, root_of
 from marin_build.identity.code.scopes import Import, imports_of
 from marin_build.identity.code.syntax import parsed
+from marin_build.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

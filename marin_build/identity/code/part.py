@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from marin_build.identity.code.syntax import deeply
+from marin_build.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from marin_build.identity.code.modules import Module

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, NamedTuple
 
 from marin_build.identity.code.foreign import is_foreign
 from marin_build.identity.code.lookups import Lookups
 from marin_build.identity.code.modules import Module, read_module
 from marin_build.identity.code.scopes import Import
+from marin_build.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from marin_build.identity.code.references import Chain

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, NamedTuple
+
+from marin_build.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
