@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from marin_build.errors import NotFoundError, UsageError
 from marin_build.identity.module_files import find_in, found_by_hooks
 from marin_build.quick_dataclass import dataclass
-from marin_build.text.readable import did_you_mean
+from marin_build.text.readable import near_misses
 from marin_build.workspace.workspace import find_project, installed_in, is_project
 
 if TYPE_CHECKING:
@@ -238,5 +238,6 @@ def _near(missing: str) -> str:
     if below := [each for each in here if os.path.isfile(os.path.join(folder, each, name))]:
         place = os.path.relpath(os.path.join(folder, below[0], name))
         return f"there is one in a folder: --file {shlex.quote(place)}"
-    files = [each for each in here if each.endswith(".py")]
-    return "" if name == _USUAL else did_you_mean(name, files) or ""
+    stems = [each.removesuffix(".py") for each in here if each.endswith(".py")]
+    near = [] if name == _USUAL else near_misses(name.removesuffix(".py"), stems)
+    return f"did you mean {' or '.join(f'`{stem}.py`' for stem in near)}?" if near else ""
