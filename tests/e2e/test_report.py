@@ -74,7 +74,7 @@ def test_it_is_written_where_it_is_asked_for_and_says_so(diamond: Project) -> No
     """Else people search for the page they have just asked for."""
     done = diamond.run("report")
     assert (done.code, done.out) == (0, "")
-    assert re.fullmatch(r"report\.html: 4 targets, \d+ KiB\n", done.err)
+    assert re.fullmatch(r"written: report\.html \(4 targets, \d+ KiB\)\n", done.err)
     assert diamond.run("report", "left", "-o", "pages/left.html").code == 0
     text = shown(report_of(diamond, "left", "-o", "pages/left.html", file="pages/left.html"))
     assert "A report on “left” and what it was made from: both are built." in text
