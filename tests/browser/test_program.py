@@ -34,7 +34,7 @@ def pipeline(width: int = 1):
 
 def _draw(project: Project, *args: str) -> Path:
     done = project.run("graph", "--format", "html", "-o", "graph.html", *args)
-    assert (done.code, done.out, done.err) == (0, "", "")
+    assert (done.code, done.out, done.err) == (0, "", "written: graph.html\n")
     return project.root / "graph.html"
 
 
@@ -106,7 +106,7 @@ def test_the_page_of_a_saved_plan_leads_to_its_scripts(window: Window, project: 
     project.pipeline(PIPELINE)
     assert project.run("plan", "-o", "plans/next").code == 0
     done = project.run("graph", "--from-plan", "plans/next", "-o", "pages/graph.html")
-    assert (done.code, done.out, done.err) == (0, "", "")
+    assert (done.code, done.out, done.err) == (0, "", "written: pages/graph.html\n")
     page = window.visit(project.root / "pages" / "graph.html")
     page.click("#open-all")
     page.locator('[data-target^="data/clean_"]').click()

@@ -68,7 +68,8 @@ def _have_every_state(project: Project) -> None:
 def draw(project: Project, kind: str, *args: str) -> str:
     """Return the picture in a format."""
     done = project.run("graph", "--format", kind, *args)
-    assert (done.code, done.err) == (0, "")
+    written = f"written: {args[args.index('-o') + 1]}\n" if "-o" in args else ""
+    assert (done.code, done.err) == (0, written)
     return done.out
 
 
