@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from marin_build.errors import StepAlreadyDone as StepAlreadyDone
     from marin_build.errors import StepFailedError as StepFailedError
     from marin_build.identity.secret import Secret as Secret
-    from marin_build.operations.apply_errors import ApplyFailedError as ApplyFailedError
-    from marin_build.operations.apply_errors import ApplyStoppedError as ApplyStoppedError
-    from marin_build.operations.engine_client import EngineClient as EngineClient
-    from marin_build.operations.project import Project as Project
-    from marin_build.operations.project_plan import ProjectPlan as ProjectPlan
+    from marin_build.operations.building.apply_errors import ApplyFailedError as ApplyFailedError
+    from marin_build.operations.building.apply_errors import ApplyStoppedError as ApplyStoppedError
+    from marin_build.operations.engine_jobs.engine_client import EngineClient as EngineClient
+    from marin_build.operations.python_api.project import Project as Project
+    from marin_build.operations.python_api.project_plan import ProjectPlan as ProjectPlan
     from marin_build.pipeline.command import command as command
     from marin_build.pipeline.decorator import StepFunction as StepFunction
     from marin_build.pipeline.decorator import step as step
@@ -66,12 +66,12 @@ if TYPE_CHECKING:
     from marin_build.runtime.step_runner import StepRunner as StepRunner
 
 _HOMES = {
-    "ApplyFailedError": "operations.apply_errors",
-    "ApplyStoppedError": "operations.apply_errors",
+    "ApplyFailedError": "operations.building.apply_errors",
+    "ApplyStoppedError": "operations.building.apply_errors",
     "Artifact": "runtime.artifact",
     "Client": "runtime.clients",
     "DeclaredStep": "pipeline.step_spec",
-    "EngineClient": "operations.engine_client",
+    "EngineClient": "operations.engine_jobs.engine_client",
     "Expansion": "pipeline.expansion",
     "JobAlreadyExists": "runtime.jobs",
     "JobEnvironment": "runtime.job_request",
@@ -84,8 +84,8 @@ _HOMES = {
     "MarinBuildError": "errors",
     "Point": "pipeline.grid",
     "PreviousTaskFailedError": "errors",
-    "Project": "operations.project",
-    "ProjectPlan": "operations.project_plan",
+    "Project": "operations.python_api.project",
+    "ProjectPlan": "operations.python_api.project_plan",
     "Rank": "runtime.ranks",
     "RemoteCallable": "runtime.remote",
     "ResourceConfig": "pipeline.resources",

@@ -1,6 +1,6 @@
 """What a journal says of a run: how it ended, or how far it came, and what became of each target.
 
-Pure. Whether a run that has not ended still goes on, no journal can say: operations/runs.py
+Pure. Whether a run that has not ended still goes on, no journal can say: operations/runs/runs.py
 looks.
 """
 

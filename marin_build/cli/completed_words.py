@@ -45,7 +45,11 @@ class PipelineWord(click.types.StringParamType):
 
 def complete_words(command: click.Command) -> None:
     """Let a shell complete the words of a command that are the pipeline's own."""
-    from marin_build.operations.complete_words import parameter_names, profile_names, target_names
+    from marin_build.operations.checks.complete_words import (
+        parameter_names,
+        profile_names,
+        target_names,
+    )
 
     kinds: dict[str, Any] = {
         "target": PipelineWord(target_names, before="+"),

@@ -9,7 +9,7 @@ import click
 
 from marin_build.cli.terminal import moves_cursor
 from marin_build.errors import UsageError
-from marin_build.operations.options import PipelineOptions
+from marin_build.operations.loading.options import PipelineOptions
 from marin_build.store.slow_requests import SlowRequests, reporting
 from marin_build.text.readable import shortened
 from marin_build.workspace.workspace import CodePolicy
@@ -147,7 +147,7 @@ def parse_budgets(words: tuple[str, ...]) -> dict[str, str]:
         UsageError: one is not NAME=AMOUNT, or an amount is not legal.
 
     """
-    from marin_build.operations.budgets import check_budgets
+    from marin_build.operations.planning.budgets import check_budgets
 
     given = {}
     for word in words:

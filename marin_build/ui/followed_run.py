@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from marin_build.apply.run_summary import GrowingSummary
-from marin_build.operations.kept_runs import judged_runs, kept_run
+from marin_build.operations.runs.kept_runs import judged_runs, kept_run
 from marin_build.ui.journal_feed import JournalFeed
 
 if TYPE_CHECKING:
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from marin_build.apply.journal import Entry
     from marin_build.apply.run_folder import RunDocument
     from marin_build.apply.run_summary import RunTarget
-    from marin_build.operations.kept_runs import KeptRun
-    from marin_build.operations.place import Place
+    from marin_build.operations.loading.place import Place
+    from marin_build.operations.runs.kept_runs import KeptRun
 
 
 _JUDGE_EVERY = 1.0

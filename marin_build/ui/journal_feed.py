@@ -20,7 +20,7 @@ from marin_build.workspace.private_folder import find_private_folders
 
 if TYPE_CHECKING:
     from marin_build.apply.journal import Entry, Header
-    from marin_build.operations.place import Place
+    from marin_build.operations.loading.place import Place
 
 
 _MOST = 4 << 20

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from marin_build.errors import CorruptStateError, UsageError
 from marin_build.observe.read_attempts import local_log, read_attempts
-from marin_build.operations.loading import current_host
-from marin_build.operations.logs import (
+from marin_build.operations.loading.loading import current_host
+from marin_build.operations.runs.logs import (
     log_of_rank,
     logs_of_ranks,
     runs_elsewhere,
@@ -20,8 +20,8 @@ from marin_build.text.readable import printable
 from marin_build.workspace.own_files import open_own
 
 if TYPE_CHECKING:
-    from marin_build.operations.logs import AttemptSeen
-    from marin_build.operations.place import Place
+    from marin_build.operations.loading.place import Place
+    from marin_build.operations.runs.logs import AttemptSeen
 
 
 MOST_OF_A_PART = 256 << 10

@@ -13,7 +13,7 @@ from marin_build.ui.log_source import MOST_OF_A_PART, LogBytes, LogFacts, LogPar
 from marin_build.ui.watch import Watch
 
 if TYPE_CHECKING:
-    from marin_build.operations.place import Place
+    from marin_build.operations.loading.place import Place
     from marin_build.ui.log_source import LogName
 
 

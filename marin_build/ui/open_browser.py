@@ -10,7 +10,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from marin_build.operations.open_output import open_with, viewer_of, why_not_opened
+from marin_build.operations.outputs.open_output import open_with, viewer_of, why_not_opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

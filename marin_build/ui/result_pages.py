@@ -10,7 +10,7 @@ from marin_build.emit.report.cleaning import cleaned
 from marin_build.emit.report.contents import target_values
 from marin_build.emit.report.facts import Report
 from marin_build.emit.report.metrics import metric_tables
-from marin_build.operations.kept_outputs import (
+from marin_build.operations.pages.kept_outputs import (
     MOST_MEASURED,
     kept_metrics,
     kept_outputs,

@@ -10,7 +10,7 @@ from marin_build.text.moments import moment_text, stamp
 from marin_build.text.readable import printable, shortened
 
 if TYPE_CHECKING:
-    from marin_build.operations.kept_runs import KeptRun
+    from marin_build.operations.runs.kept_runs import KeptRun
     from marin_build.ui.followed_run import Seen
 
 _LONGEST_COMMAND = 300

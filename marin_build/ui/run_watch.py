@@ -13,7 +13,7 @@ from marin_build.ui.watch import Watch
 if TYPE_CHECKING:
     from marin_build.apply.run_folder import RunDocument
     from marin_build.apply.run_summary import RunTarget
-    from marin_build.operations.place import Place
+    from marin_build.operations.loading.place import Place
 
 
 _LOOK_EVERY = 0.3

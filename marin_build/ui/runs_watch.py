@@ -6,15 +6,15 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from marin_build.apply.run_folder import documents_of, kept_runs
-from marin_build.operations.kept_runs import read_runs
+from marin_build.operations.runs.kept_runs import read_runs
 from marin_build.ui.followed_run import FollowedRun
 from marin_build.ui.run_facts import row_facts
 from marin_build.ui.watch import Watch
 
 if TYPE_CHECKING:
     from marin_build.apply.run_folder import RunDocument
-    from marin_build.operations.kept_runs import KeptRun
-    from marin_build.operations.place import Place
+    from marin_build.operations.loading.place import Place
+    from marin_build.operations.runs.kept_runs import KeptRun
 
 
 MOST_RUNS = 100

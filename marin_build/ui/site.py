@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from marin_build.emit.page_policy import page_policy
 from marin_build.emit.templates import Templates
-from marin_build.operations.find_pipeline import pipeline_file
-from marin_build.operations.place import open_place
+from marin_build.operations.loading.find_pipeline import pipeline_file
+from marin_build.operations.loading.place import open_place
 from marin_build.redaction import Redactor
 from marin_build.text.readable import printable
 from marin_build.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
-    from marin_build.operations.options import PipelineOptions
-    from marin_build.operations.place import Place
+    from marin_build.operations.loading.options import PipelineOptions
+    from marin_build.operations.loading.place import Place
 
 
 class Page(NamedTuple):

@@ -1,6 +1,6 @@
 """The file that configures a project, and its table.
 
-What it may hold, operations/config.py says.
+What it may hold, operations/loading/config.py says.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import pytest
 
 import marin_build
 from marin_build.engines.registry import open_engine
-from marin_build.operations.config import load_settings
+from marin_build.operations.loading.config import load_settings
 from marin_build.plan.prices import load_prices
 
 from .pages import PAGES, Command, File, Fragment, fragments_of, page_name, parts_of

@@ -54,7 +54,7 @@ PROMISED: Mapping[str, Tests] = {
         (FOREIGN, "test_what_a_person_put_in_the_place_of_an_output"),
     ),
     "No reader loses its input to `gc`.": (
-        (f"{UNIT}/operations/test_gc_interleavings.py",
+        (f"{UNIT}/operations/clean_up/test_gc_interleavings.py",
          "test_no_order_of_requests_takes_the_data_from_a_reader"),
         (f"{E2E}/test_gc.py",
          "test_gc_is_killed_at_every_write_while_a_run_uses_what_it_deletes"),

@@ -18,7 +18,7 @@ from marin_build.emit.plan_directory import Action
 from marin_build.engines.kubernetes.retries import JobRetries
 from marin_build.engines.kubernetes.settings import KubernetesSettings
 from marin_build.engines.settings import setting_names
-from marin_build.operations.config import Settings
+from marin_build.operations.loading.config import Settings
 from marin_build.pipeline.resources import ResourceConfig
 from marin_build.pipeline.retries import CAUSES, Retries, exit_meaning
 from marin_build.pipeline.step_options import StepOptions

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from marin_build.operations.init import write_first_pipeline
+from marin_build.operations.checks.init import write_first_pipeline
 from marin_build.pipeline.load import load_pipeline
 from marin_build.workspace.workspace import Workspace
 

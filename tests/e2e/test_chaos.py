@@ -67,7 +67,7 @@ def pipeline():
 HELD = """\
 import os
 from dataclasses import replace
-from marin_build.operations import loading
+from marin_build.operations.loading import loading
 from pipeline import held
 
 if "ELSEWHERE" in os.environ:

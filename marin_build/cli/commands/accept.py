@@ -9,7 +9,7 @@ import click
 from marin_build.cli.options import pipeline_options
 
 if TYPE_CHECKING:
-    from marin_build.operations.options import PipelineOptions
+    from marin_build.operations.loading.options import PipelineOptions
 
 
 @click.command("accept")
@@ -24,8 +24,8 @@ def command(options: PipelineOptions, targets: tuple[str, ...], reason: str) -> 
     again, or the target is built again.
     """
     from marin_build.cli.views.accept_text import show_accepted, show_found
-    from marin_build.operations.accept import accept_drift
-    from marin_build.operations.loading import load
+    from marin_build.operations.loading.loading import load
+    from marin_build.operations.marks.accept import accept_drift
 
     loaded = load(options, needed=targets)
     done = accept_drift(loaded, targets, reason, on_found=show_found)

@@ -13,7 +13,7 @@ from marin_build.cli.terminal import echo
 from marin_build.cli.views.warnings import show_event
 
 if TYPE_CHECKING:
-    from marin_build.operations.options import PipelineOptions
+    from marin_build.operations.loading.options import PipelineOptions
 
 
 @click.command("adopt")
@@ -40,8 +40,8 @@ def command(
     it lies at the target's output path already. NAME selects one target, as for `plan`.
     """
     from marin_build.cli.views.adopt_text import adopted_json, adopted_text
-    from marin_build.operations.adopt import adopt_target
-    from marin_build.operations.loading import load
+    from marin_build.operations.loading.loading import load
+    from marin_build.operations.marks.adopt import adopt_target
 
     loaded = load(options, needed=[name])
     found = adopt_target(

@@ -12,17 +12,22 @@ from marin_build.cli.options import budget_option, parse_budgets, pipeline_optio
 from marin_build.cli.terminal import moves_cursor
 from marin_build.cli.views.warnings import show_warning
 from marin_build.errors import EXIT_OK, EXIT_TARGET_FAILED, NotFoundError, UsageError
-from marin_build.operations.options import PipelineOptions, command_line, script_line, words_of
-from marin_build.operations.planned import PlanRequest
+from marin_build.operations.loading.options import (
+    PipelineOptions,
+    command_line,
+    script_line,
+    words_of,
+)
+from marin_build.operations.planning.planned import PlanRequest
 from marin_build.plan.decisions import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from marin_build.apply.events import Event, StepEnded
-    from marin_build.operations.config import OnDrift
-    from marin_build.operations.planned import Planned
-    from marin_build.operations.prepare_apply import ReadyToBuild
+    from marin_build.operations.building.prepare_apply import ReadyToBuild
+    from marin_build.operations.loading.config import OnDrift
+    from marin_build.operations.planning.planned import Planned
 
 
 @click.command("apply")
@@ -128,15 +133,15 @@ def command(
     TARGET is as for `plan`; a folder that holds a plan.json is a plan.
     """
     from marin_build.cli.standard_streams import lasting_streams
-    from marin_build.operations.isolation import with_isolation
-    from marin_build.operations.loading import load
-    from marin_build.operations.prepare_apply import (
+    from marin_build.operations.building.isolation import with_isolation
+    from marin_build.operations.building.prepare_apply import (
         Terms,
         folder_without_plan,
         is_saved_plan,
         plan_to_build,
         prepare_build,
     )
+    from marin_build.operations.loading.loading import load
 
     click.get_current_context().with_resource(lasting_streams())
     if stream_logs and (quiet or detach):
@@ -167,7 +172,7 @@ def command(
         overwrite=overwrite,
     )
     if saved is not None:
-        from marin_build.operations.replay import plan_saved, refuse_what_is_fixed
+        from marin_build.operations.building.replay import plan_saved, refuse_what_is_fixed
 
         refuse_what_is_fixed(options, targets[1:], request)
         planned = plan_saved(saved, options, request, show_warning, signers)
@@ -199,11 +204,11 @@ def command(
         command_line("path", options, named),
         command_line("plan", options, named),
     )
-    from marin_build.operations.drifted import refuse_drift
+    from marin_build.operations.planning.drifted import refuse_drift
 
     refuse_drift(planned, on_drift, options, saved=saved)
     if trace is not None:
-        from marin_build.operations.trace import begin_trace
+        from marin_build.operations.building.trace import begin_trace
 
         begin_trace(trace)
     reports = None
@@ -216,7 +221,7 @@ def command(
         return _end_without_run(planned, commands, as_json=as_json, quiet=quiet)
     if detach:
         return _detach(planned, commands, as_json=as_json)
-    from marin_build.operations.apply import build, exit_code
+    from marin_build.operations.building.apply import build, exit_code
 
     is_live = not (as_json or quiet) and moves_cursor(sys.stdout)
     ready = prepare_build(planned, is_shown=is_live, on_event=show_warning)
@@ -245,7 +250,7 @@ def _end_without_run(
 def _say_left_out(planned: Planned) -> None:
     """Say what a saved plan does not contain: steps that were not known when it was made."""
     if planned.folder and planned.decided.waiting:
-        from marin_build.operations.further_parts import left_out
+        from marin_build.operations.building.further_parts import left_out
 
         if (note := left_out(planned)) is not None:
             show_warning(note)
@@ -254,7 +259,7 @@ def _say_left_out(planned: Planned) -> None:
 def _detach(planned: Planned, commands: NextCommands, *, as_json: bool) -> int:
     """Submit a plan, and say which jobs there are."""
     from marin_build.cli.views.detached_text import detached_view
-    from marin_build.operations.detach import detach
+    from marin_build.operations.building.detach import detach
 
     view = detached_view(as_json=as_json)
     if planned.drifted and not as_json:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from marin_build.emit.ci_workflow import CiOptions, System
-    from marin_build.operations.options import PipelineOptions
+    from marin_build.operations.loading.options import PipelineOptions
 
 
 @click.group("ci")
@@ -44,7 +44,7 @@ def affected(options: PipelineOptions, base: str, *, no_fetch: bool, as_json: bo
     reached target is reached, too. No store is opened, unless the pipeline has expansions: then
     the statuses of what they wait for are read.
     """
-    from marin_build.operations.affected import affected_targets
+    from marin_build.operations.ci.affected import affected_targets
     from marin_build.text.readable import printable
 
     found = affected_targets(options, base, fetches=not no_fetch)
@@ -150,7 +150,7 @@ def _write(
     system: System, options: PipelineOptions, *, stdout: bool, wanted: dict[str, str | int | None]
 ) -> int:
     from marin_build.emit.ci_workflow import CiOptions
-    from marin_build.operations.write_ci import ci_text
+    from marin_build.operations.ci.write_ci import ci_text
 
     given = {name: value or None for name, value in wanted.items()}
     chosen = CiOptions(**given)  # type: ignore[arg-type]
@@ -164,7 +164,7 @@ def _write(
 def write_workflow(system: System, chosen: CiOptions, options: PipelineOptions) -> None:
     """Write a workflow into the checkout of a pipeline, and say what it still lacks."""
     from marin_build.cli.output_file import write_output_file
-    from marin_build.operations.write_ci import ci_place, ci_text, is_out_of_reach
+    from marin_build.operations.ci.write_ci import ci_place, ci_text, is_out_of_reach
 
     text = ci_text(system, chosen, options)
     place = ci_place(system, text, options.folder)

@@ -16,7 +16,7 @@ from marin_build.errors import UsageError
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-    from marin_build.operations.options import PipelineOptions
+    from marin_build.operations.loading.options import PipelineOptions
 
 
 @click.command("commit")
@@ -44,8 +44,8 @@ def command(
     cannot be saved; its output is kept. In the second case, give what it returned as JSON.
     """
     from marin_build.cli.views.commit_text import committed_json, committed_text
-    from marin_build.operations.commit import LARGEST_ARTIFACT, commit_target
-    from marin_build.operations.loading import load
+    from marin_build.operations.loading.loading import load
+    from marin_build.operations.marks.commit import LARGEST_ARTIFACT, commit_target
 
     if artifact is not None and no_artifact:
         raise UsageError(

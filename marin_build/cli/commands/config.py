@@ -27,7 +27,7 @@ def show(keys: tuple[str, ...], profile: str | None, *, as_json: bool) -> int:
     KEY is a setting, or a table of them: `jobs`, `kubernetes`, `kubernetes.image`. Options of the
     command line win over all of them.
     """
-    from marin_build.operations.show_config import DEFAULT, show_config
+    from marin_build.operations.checks.show_config import DEFAULT, show_config
     from marin_build.text.readable import printable
 
     found = show_config(os.getcwd(), profile, keys)

@@ -12,7 +12,7 @@ from marin_build.cli.options import pipeline_options
 from marin_build.errors import EXIT_CHANGES_PENDING
 
 if TYPE_CHECKING:
-    from marin_build.operations.options import PipelineOptions
+    from marin_build.operations.loading.options import PipelineOptions
 
 
 @click.command("diff")
@@ -40,7 +40,7 @@ def command(
     """
     from marin_build.cli.views.diff_text import diff_document, show_diff
     from marin_build.cli.views.found_text import show_notes
-    from marin_build.operations.diff import compare
+    from marin_build.operations.saved_plans.diff import compare
 
     comparison = compare(old, new, options)
     show_notes(comparison.notes)

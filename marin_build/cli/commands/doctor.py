@@ -34,7 +34,7 @@ def command(
     owner of a cluster sees that what jobs rely on holds there. Not every engine has such a trial.
     """
     from marin_build.cli.views.doctor_text import checkups_json, show_checkups
-    from marin_build.operations.doctor import examine, try_engine
+    from marin_build.operations.checks.doctor import examine, try_engine
     from marin_build.text.readable import printable
 
     if deep and engine is None:

@@ -11,7 +11,7 @@ import click
 from marin_build.cli.options import pipeline_options
 
 if TYPE_CHECKING:
-    from marin_build.operations.options import PipelineOptions
+    from marin_build.operations.loading.options import PipelineOptions
 
 
 @click.command("du")
@@ -34,7 +34,7 @@ def command(options: PipelineOptions, groups: tuple[str, ...], *, depth: int, as
     """
     from marin_build.cli.views.du_text import show_usage, usage_json
     from marin_build.cli.views.found_text import show_notes
-    from marin_build.operations.du import disk_usage
+    from marin_build.operations.outputs.du import disk_usage
 
     usage = disk_usage(options, groups, depth=depth)
     show_notes(usage.stored.notes)

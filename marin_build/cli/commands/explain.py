@@ -12,7 +12,7 @@ from marin_build.cli.options import pipeline_options
 from marin_build.cli.terminal import echo
 
 if TYPE_CHECKING:
-    from marin_build.operations.options import PipelineOptions
+    from marin_build.operations.loading.options import PipelineOptions
 
 
 @click.command("explain")
@@ -30,12 +30,12 @@ def command(options: PipelineOptions, target: str, *, show_source: bool, as_json
     If the pipeline does not load, or declares the target no more, its record tells what made it,
     and what differs from the build before it.
     """
-    from marin_build.operations.explain import explain
-    from marin_build.operations.recall import load_or_recall
+    from marin_build.operations.outputs.recall import load_or_recall
+    from marin_build.operations.planning.explain import explain
 
     recalled = load_or_recall(options, [target], only=target)
     if not recalled.is_declared:
-        from marin_build.operations.explain_record import explain_record
+        from marin_build.operations.outputs.explain_record import explain_record
 
         recorded = explain_record(recalled)
         echo(json.dumps(recorded.json_values(), indent=1) if as_json else str(recorded))
@@ -50,7 +50,7 @@ def command(options: PipelineOptions, target: str, *, show_source: bool, as_json
 
         show_code(explained.code.drift, explained.code.unseen)
     if explained.drift:
-        from marin_build.operations.drifted import selector_of, ways_out_of
+        from marin_build.operations.planning.drifted import selector_of, ways_out_of
 
         which = selector_of(explained.drift)
         found = explained.drift.values()

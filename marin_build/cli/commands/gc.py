@@ -12,7 +12,7 @@ from marin_build.errors import EXIT_OK, EXIT_TARGET_FAILED, UsageError
 from marin_build.text.readable import shortened
 
 if TYPE_CHECKING:
-    from marin_build.operations.options import PipelineOptions
+    from marin_build.operations.loading.options import PipelineOptions
 
 
 _AGE = re.compile(r"(\d+(?:\.\d+)?)(s|min|h|d)|0")
@@ -91,11 +91,11 @@ def command(
         return _undo(options, targets, is_applied=is_applied, as_json=as_json)
     _check(targets, is_applied=is_applied, reviewed=reviewed)
     from marin_build.cli.views.gc_text import GcView
-    from marin_build.operations.carry_out_gc import apply_gc
-    from marin_build.operations.gc import GcRequest, plan_gc
-    from marin_build.operations.gc_needs import Kept, pairs_text
-    from marin_build.operations.loading import load
-    from marin_build.operations.options import command_line, words_of
+    from marin_build.operations.clean_up.carry_out_gc import apply_gc
+    from marin_build.operations.clean_up.gc import GcRequest, plan_gc
+    from marin_build.operations.clean_up.gc_needs import Kept, pairs_text
+    from marin_build.operations.loading.loading import load
+    from marin_build.operations.loading.options import command_line, words_of
 
     parameters = tuple(parse_pairs(tuple(each.split(","))) for each in sets)
     request = GcRequest(Kept(revisions, files, parameters, newest), _seconds(grace), unknown)
@@ -144,9 +144,9 @@ def _undo(
             "`--undo` and `--apply` contradict each other", consequence="nothing was changed"
         )
     from marin_build.cli.views.gc_text import show_undone
-    from marin_build.operations.carry_out_gc import undo_gc
-    from marin_build.operations.loading import current_host
-    from marin_build.operations.place import open_place
+    from marin_build.operations.clean_up.carry_out_gc import undo_gc
+    from marin_build.operations.loading.loading import current_host
+    from marin_build.operations.loading.place import open_place
 
     show_undone(undo_gc(open_place(options), current_host(), targets), as_json=as_json)
     return EXIT_OK

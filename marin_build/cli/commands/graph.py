@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from marin_build.emit.graph.drawing import Format
     from marin_build.emit.graph.picture import Picture, State
-    from marin_build.operations.options import PipelineOptions
+    from marin_build.operations.loading.options import PipelineOptions
 
 _SUFFIXES: Mapping[str, Format] = {
     "": "text", ".txt": "text", ".html": "html", ".htm": "html", ".svg": "svg", ".dot": "dot",
@@ -73,7 +73,7 @@ def command(
     TARGET is as for `plan`; the targets that the chosen ones need are drawn, too. `html` is a page
     to explore: one file, which a browser opens from a disk. `--status` may be given several times.
     """
-    from marin_build.operations.graph import draw_pipeline, draw_saved_plan
+    from marin_build.operations.pages.graph import draw_pipeline, draw_saved_plan
 
     if output is not None:
         refuse_url(output, "a picture", "-o graph.svg")
@@ -85,7 +85,7 @@ def command(
         start = os.path.dirname(os.path.abspath(output)) if output is not None else None
         drawing = draw_saved_plan(folder, view, start=start)
     else:
-        from marin_build.operations.loading import load
+        from marin_build.operations.loading.loading import load
 
         loaded = load(options, needed=targets)
         drawing = draw_pipeline(loaded, targets, view, options=options)
@@ -118,7 +118,7 @@ def _check_nothing_else(options: PipelineOptions, targets: tuple[str, ...]) -> N
     """Refuse targets and options that a saved plan fixes."""
     if targets:
         raise UsageError("a saved plan is drawn whole: `--from-plan` takes no TARGET")
-    from marin_build.operations.options import given_options
+    from marin_build.operations.loading.options import given_options
 
     given = dict(given_options(options))
     if given:

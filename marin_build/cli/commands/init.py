@@ -27,13 +27,13 @@ def command(folder: str, system: System | None) -> int:
     A pipeline.py that is there stays as it is.
     """
     from marin_build.cli.views.init_text import written_text
-    from marin_build.operations.init import write_first_pipeline
+    from marin_build.operations.checks.init import write_first_pipeline
 
     echo(written_text(write_first_pipeline(folder), folder))
     if system is not None:
         from marin_build.cli.commands.ci import write_workflow
         from marin_build.emit.ci_workflow import CiOptions
-        from marin_build.operations.options import PipelineOptions
+        from marin_build.operations.loading.options import PipelineOptions
 
         write_workflow(system, CiOptions(), PipelineOptions(folder=os.path.abspath(folder)))
     return 0

@@ -12,7 +12,7 @@ from marin_build.cli.options import pipeline_options
 from marin_build.errors import EXIT_OK, EXIT_TARGET_FAILED
 
 if TYPE_CHECKING:
-    from marin_build.operations.options import PipelineOptions
+    from marin_build.operations.loading.options import PipelineOptions
 
 
 @click.command("lint")
@@ -40,7 +40,7 @@ def command(
     """
     from marin_build.cli.terminal import echo
     from marin_build.cli.views.lint_text import lint_annotations, lint_json, show_lint
-    from marin_build.operations.lint import lint
+    from marin_build.operations.checks.lint import lint
 
     linted = lint(options, targets, ignore)
     if as_json:

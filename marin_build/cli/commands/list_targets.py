@@ -13,7 +13,7 @@ from marin_build.cli.options import pipeline_options
 from marin_build.errors import EXIT_OK
 
 if TYPE_CHECKING:
-    from marin_build.operations.options import PipelineOptions
+    from marin_build.operations.loading.options import PipelineOptions
 
 
 @click.command("list-targets", hidden=True)
@@ -30,7 +30,7 @@ def command(
     options: PipelineOptions, unbuilt: tuple[str, ...], *, elsewhere: bool, without_inputs: bool
 ) -> int:
     """Write all targets with payloads and code digests as JSON."""
-    from marin_build.operations.list_targets import list_here, listing_line
+    from marin_build.operations.loading.list_targets import list_here, listing_line
     from marin_build.pipeline.user_output import to_standard_error
 
     with to_standard_error():  # what a pipeline prints is no part of the listing

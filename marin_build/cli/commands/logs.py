@@ -9,7 +9,7 @@ import click
 from marin_build.cli.options import pipeline_options_without_f
 
 if TYPE_CHECKING:
-    from marin_build.operations.options import PipelineOptions
+    from marin_build.operations.loading.options import PipelineOptions
 
 
 @click.command("logs")
@@ -58,10 +58,10 @@ def command(
         show_attempts,
         show_newest,
     )
-    from marin_build.operations.logs import copy_attempt_log, list_attempts
-    from marin_build.operations.newest_attempt import newest_attempt
-    from marin_build.operations.place import open_place
-    from marin_build.operations.recall import load_or_recall, recall
+    from marin_build.operations.loading.place import open_place
+    from marin_build.operations.outputs.recall import load_or_recall, recall
+    from marin_build.operations.runs.logs import copy_attempt_log, list_attempts
+    from marin_build.operations.runs.newest_attempt import newest_attempt
 
     if target is None:
         newest = newest_attempt(open_place(options))

@@ -11,8 +11,8 @@ import click
 from marin_build.cli.options import pipeline_options
 
 if TYPE_CHECKING:
-    from marin_build.operations.ls import SortKey
-    from marin_build.operations.options import PipelineOptions
+    from marin_build.operations.loading.options import PipelineOptions
+    from marin_build.operations.outputs.ls import SortKey
 
 
 @click.command("ls")
@@ -45,7 +45,7 @@ def command(
     """
     from marin_build.cli.views.found_text import show_notes
     from marin_build.cli.views.ls_text import listed_json, show_listed
-    from marin_build.operations.ls import list_outputs
+    from marin_build.operations.outputs.ls import list_outputs
 
     listed = list_outputs(options, patterns, show_all=show_all, sort=sort)
     show_notes(listed.stored.notes)

@@ -11,7 +11,7 @@ from marin_build.errors import UsageError
 
 if TYPE_CHECKING:
     from marin_build.cli.views.metrics_cells import Form
-    from marin_build.operations.options import PipelineOptions
+    from marin_build.operations.loading.options import PipelineOptions
 
 
 @click.command("metrics")
@@ -71,7 +71,7 @@ def command(
                 "`--diff` compares two versions: `--sort`, `--all` and `--run` have no place there"
             )
         from marin_build.cli.views.metrics_diff_forms import show_diff
-        from marin_build.operations.metrics_diff import diff_metrics
+        from marin_build.operations.metrics.metrics_diff import diff_metrics
 
         changed = diff_metrics(options, diff, targets, chosen)
         show_notes(changed.notes)
@@ -80,7 +80,7 @@ def command(
     if every_identity and runs:
         raise UsageError("`--all` shows all builds, `--run` those of a run: give one of them")
     from marin_build.cli.views.metrics_forms import show_table
-    from marin_build.operations.metrics import MetricsRequest, read_metrics_table
+    from marin_build.operations.metrics.metrics import MetricsRequest, read_metrics_table
 
     request = MetricsRequest(targets, every_identity, runs, chosen, sort)
     found = read_metrics_table(options, request)

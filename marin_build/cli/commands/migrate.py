@@ -11,7 +11,7 @@ from marin_build.cli.options import pipeline_options
 from marin_build.errors import EXIT_OK, EXIT_TARGET_FAILED, UsageError
 
 if TYPE_CHECKING:
-    from marin_build.operations.options import PipelineOptions
+    from marin_build.operations.loading.options import PipelineOptions
 
 
 @click.command("migrate")
@@ -41,7 +41,7 @@ def command(
     anew. Else the exit code is 1.
     """
     from marin_build.cli.views.migrate_text import show_migration
-    from marin_build.operations.migrate import migrate
+    from marin_build.operations.checks.migrate import migrate
 
     if experiment is not None:
         if options.file is not None:

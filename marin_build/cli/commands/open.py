@@ -12,7 +12,7 @@ from marin_build.cli.options import pipeline_options
 from marin_build.cli.terminal import echo
 
 if TYPE_CHECKING:
-    from marin_build.operations.options import PipelineOptions
+    from marin_build.operations.loading.options import PipelineOptions
 
 
 @click.command("open")
@@ -28,7 +28,7 @@ def command(options: PipelineOptions, target: str, inside: str | None) -> int:
     and says so.
     """
     from marin_build.cli.views.found_text import show_notes
-    from marin_build.operations.open_output import (
+    from marin_build.operations.outputs.open_output import (
         find_to_open,
         open_with,
         viewer_of,

@@ -13,7 +13,7 @@ from marin_build.cli.terminal import echo
 
 if TYPE_CHECKING:
     from marin_build.observe.read_builds import StoredOutput
-    from marin_build.operations.options import PipelineOptions
+    from marin_build.operations.loading.options import PipelineOptions
 
 
 @click.command("path")
@@ -29,7 +29,7 @@ def command(options: PipelineOptions, targets: tuple[str, ...]) -> int:
     """
     from marin_build.cli.views.found_text import show_notes
     from marin_build.errors import EXIT_OK, EXIT_TARGET_FAILED
-    from marin_build.operations.find_outputs import find_outputs
+    from marin_build.operations.outputs.find_outputs import find_outputs
 
     found = find_outputs(options, targets)
     show_notes(found.notes)

@@ -13,8 +13,8 @@ from marin_build.cli.options import budget_option, parse_budgets, pipeline_optio
 from marin_build.cli.terminal import echo
 from marin_build.cli.views.warnings import show_warning
 from marin_build.errors import EXIT_CHANGES_PENDING, EXIT_STOPPED, UsageError
-from marin_build.operations.options import PipelineOptions, command_line, words_of
-from marin_build.operations.planned import PlanRequest, refuse_assumptions
+from marin_build.operations.loading.options import PipelineOptions, command_line, words_of
+from marin_build.operations.planning.planned import PlanRequest, refuse_assumptions
 from marin_build.plan.plan_summary import RUN_VERBS, VERBS
 from marin_build.workspace.places import refuse_url
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from marin_build.emit.plan_rows import WaysOut
-    from marin_build.operations.config import OnDrift
-    from marin_build.operations.plan_directory import SavedPlan
-    from marin_build.operations.planned import Planned
+    from marin_build.operations.loading.config import OnDrift
+    from marin_build.operations.planning.planned import Planned
+    from marin_build.operations.saved_plans.plan_directory import SavedPlan
     from marin_build.plan.plan_summary import Verb
 
     Form = Literal["text", "json", "markdown"]
@@ -117,7 +117,7 @@ def command(
         refuse_assumptions(assume_changed, assume_built)
     if summary is not None:
         refuse_url(summary, "a summary", "--summary plan.md")
-    from marin_build.operations.plan import load_to_plan, make_planned
+    from marin_build.operations.planning.plan import load_to_plan, make_planned
 
     if key is not None and output is None:
         raise UsageError(
@@ -143,7 +143,7 @@ def command(
     )
     loaded = load_to_plan(options, show_warning, request.named)
     if check_placement:
-        from marin_build.operations.check_placement import check_placement as check
+        from marin_build.operations.checks.check_placement import check_placement as check
 
         check(loaded, options)
         echo(f"placement: {len(loaded.targets)} identities are the same elsewhere", err=True)
@@ -152,7 +152,7 @@ def command(
     words = [*targets, *words_of(*((flag, one) for flag, values in flags for one in values))]
     again, written = ("to build it", command_line("apply", options, words)), ""
     if output is not None:
-        from marin_build.operations.plan_directory import save_plan
+        from marin_build.operations.saved_plans.plan_directory import save_plan
 
         saved = save_plan(planned, output, key)
         planned, written = saved.planned, _written(saved)
@@ -160,7 +160,7 @@ def command(
         again = label, shlex.join(command_words)
     ways_out: WaysOut = ()
     if form != "json" and planned.drift:
-        from marin_build.operations.drifted import selector_of, ways_out_of
+        from marin_build.operations.planning.drifted import selector_of, ways_out_of
 
         to_save = ("plan", ("-o", output)) if output is not None else ("apply", ())
         ids = [planned.plan.targets.all[index].id for index in planned.drift]
@@ -182,7 +182,7 @@ def command(
         echo(written)
     if summary is not None:
         from marin_build.cli.output_file import write_output_file
-        from marin_build.operations.review import review_of
+        from marin_build.operations.ci.review import review_of
 
         write_output_file(summary, review_of(planned, again))
     if not detailed_exitcode:

@@ -11,7 +11,7 @@ import click
 from marin_build.cli.options import pipeline_options
 
 if TYPE_CHECKING:
-    from marin_build.operations.options import PipelineOptions
+    from marin_build.operations.loading.options import PipelineOptions
 
 
 @click.command("provenance")
@@ -29,7 +29,7 @@ def command(options: PipelineOptions, target: str, output: str | None) -> int:
     from marin_build.cli.output_file import write_output_file
     from marin_build.cli.terminal import echo
     from marin_build.cli.views.found_text import show_notes
-    from marin_build.operations.provenance import state_provenance
+    from marin_build.operations.outputs.provenance import state_provenance
     from marin_build.workspace.places import refuse_url
 
     if output is not None:

@@ -13,7 +13,7 @@ from marin_build.text.readable import bytes_text, printable
 from marin_build.workspace.places import refuse_url
 
 if TYPE_CHECKING:
-    from marin_build.operations.options import PipelineOptions
+    from marin_build.operations.loading.options import PipelineOptions
 
 _MOST_NAMED = 5
 
@@ -37,9 +37,9 @@ def command(options: PipelineOptions, targets: tuple[str, ...], output: str) -> 
     that any browser opens, without a network. Targets that are not built are on it as such. A file
     that is no report is only overwritten if `-o` names it.
     """
-    from marin_build.operations.loading import load
-    from marin_build.operations.report import report_on
-    from marin_build.operations.report_file import refuse_to_replace, write_report
+    from marin_build.operations.loading.loading import load
+    from marin_build.operations.pages.report import report_on
+    from marin_build.operations.pages.report_file import refuse_to_replace, write_report
 
     refuse_url(output, "a report", "-o report.html")
     source = click.get_current_context().get_parameter_source("output")

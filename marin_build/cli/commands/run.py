@@ -10,7 +10,7 @@ from marin_build.cli.options import pipeline_options
 from marin_build.cli.views.warnings import show_event
 
 if TYPE_CHECKING:
-    from marin_build.operations.options import PipelineOptions
+    from marin_build.operations.loading.options import PipelineOptions
 
 
 @click.command("run")
@@ -27,8 +27,8 @@ def command(options: PipelineOptions, target: str, *, force: bool, no_lease: boo
     """
     from marin_build.cli.standard_streams import output_for_step
     from marin_build.cli.views.run_text import show_ran
-    from marin_build.operations.loading import load
-    from marin_build.operations.run import run_target
+    from marin_build.operations.building.run import run_target
+    from marin_build.operations.loading.loading import load
 
     loaded = load(options, only=target)
     with output_for_step():

@@ -13,7 +13,7 @@ from marin_build.cli.next_commands import NextCommands
 from marin_build.cli.options import pipeline_options
 from marin_build.cli.terminal import echo
 from marin_build.errors import EXIT_OK, StoreAwayError, UsageError
-from marin_build.operations.options import PipelineOptions, command_line, script_line
+from marin_build.operations.loading.options import PipelineOptions, command_line, script_line
 from marin_build.pipeline.retries import INFRASTRUCTURE, SAID_OF_INFRASTRUCTURE
 
 if TYPE_CHECKING:
@@ -70,8 +70,8 @@ def command(
     from marin_build.cli.views.apply_plain import PlainView
     from marin_build.cli.views.apply_text import show_json
     from marin_build.cli.views.pending_text import show_pending, show_states
-    from marin_build.operations.loading import load
-    from marin_build.operations.run_step import list_pending, run_step
+    from marin_build.operations.building.run_step import list_pending, run_step
+    from marin_build.operations.loading.loading import load
     from marin_build.run_step.launch import take_launch
     from marin_build.run_step.turn import IN_TURN
 
@@ -85,13 +85,13 @@ def command(
     if send_code:
         return _send_code(folder)
     if bundle is not None:
-        from marin_build.operations.code_bundle import unpacked
+        from marin_build.operations.engine_jobs.code_bundle import unpacked
 
         if folder is not None:
             raise UsageError("a saved plan names its bundle of code itself: leave out `--bundle`")
         options = context.with_resource(unpacked(options, bundle))
     if folder is not None:
-        from marin_build.operations.replay import load_saved
+        from marin_build.operations.building.replay import load_saved
 
         loaded, document = load_saved(folder, options, None if pending or states else target)
     else:
@@ -109,7 +109,7 @@ def command(
         raise UsageError("no target is given", hint="--target NAME_WITH_HASH")
     if launch is not None and not launch.leads:
         from marin_build.cli.views.rank_text import show_rank
-        from marin_build.operations.run_rank import run_rank
+        from marin_build.operations.building.run_rank import run_rank
 
         ended = run_rank(loaded, target, launch, document, words, lease=not no_lease)
         show_rank(launch, target, ended, as_json=as_json)
@@ -137,7 +137,7 @@ def command(
 
 def _send_code(folder: str | None) -> int:
     """Put the bundle of a saved plan under its prefix; say whether it was there."""
-    from marin_build.operations.send_code import send_saved
+    from marin_build.operations.saved_plans.send_code import send_saved
 
     if folder is None:
         raise UsageError("`--send-code` needs `--plan DIR`")

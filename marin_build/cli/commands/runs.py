@@ -12,7 +12,7 @@ from marin_build.cli.options import pipeline_options
 
 if TYPE_CHECKING:
     from marin_build.apply.run_summary import Outcome
-    from marin_build.operations.options import PipelineOptions
+    from marin_build.operations.loading.options import PipelineOptions
 
 
 @click.command("runs")
@@ -69,7 +69,7 @@ def command(
     machine, or it holds a lease; `died` if that process is gone; else `unfinished`.
     """
     from marin_build.cli.views.runs_text import runs_json, show_one, show_runs, shown_run_json
-    from marin_build.operations.runs import list_runs, show_run
+    from marin_build.operations.runs.runs import list_runs, show_run
 
     if run is not None:
         shown = show_run(options, run)

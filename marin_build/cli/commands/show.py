@@ -11,7 +11,7 @@ import click
 from marin_build.cli.options import pipeline_options
 
 if TYPE_CHECKING:
-    from marin_build.operations.options import PipelineOptions
+    from marin_build.operations.loading.options import PipelineOptions
 
 
 @click.command("show")
@@ -26,7 +26,7 @@ def command(options: PipelineOptions, target: str, *, as_json: bool) -> int:
     """
     from marin_build.cli.views.found_text import show_notes
     from marin_build.cli.views.show_text import show_shown, shown_json
-    from marin_build.operations.show import show_output
+    from marin_build.operations.outputs.show import show_output
 
     shown = show_output(options, target)
     show_notes(shown.found.notes)

@@ -11,7 +11,7 @@ import click
 from marin_build.cli.options import pipeline_options
 
 if TYPE_CHECKING:
-    from marin_build.operations.options import PipelineOptions
+    from marin_build.operations.loading.options import PipelineOptions
 
 
 @click.command("status")
@@ -33,8 +33,8 @@ def command(
     """
     from marin_build.cli.views.found_text import show_notes
     from marin_build.cli.views.status_text import show_status, status_json
-    from marin_build.operations.recall import load_or_recall
-    from marin_build.operations.status import read_status
+    from marin_build.operations.outputs.recall import load_or_recall
+    from marin_build.operations.runs.status import read_status
 
     recalled = load_or_recall(options, targets)
     show_notes(recalled.notes)

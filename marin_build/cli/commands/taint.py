@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import click
 
 from marin_build.cli.options import pipeline_options
-from marin_build.operations.options import PipelineOptions, command_line
+from marin_build.operations.loading.options import PipelineOptions, command_line
 
 if TYPE_CHECKING:
-    from marin_build.operations.taint import TaintedTargets
+    from marin_build.operations.marks.taint import TaintedTargets
 
 
 @click.command("taint")
@@ -33,8 +33,8 @@ def command(
     next apply that is asked for a marked target builds it. A mark ends with that build.
     """
     from marin_build.cli.views import taint_text as view
-    from marin_build.operations.loading import load
-    from marin_build.operations.taint import taint_targets, untaint_targets
+    from marin_build.operations.loading.loading import load
+    from marin_build.operations.marks.taint import taint_targets, untaint_targets
 
     loaded = load(options)
     if undo:

@@ -11,8 +11,8 @@ from marin_build.cli.terminal import echo
 from marin_build.errors import EXIT_OK
 
 if TYPE_CHECKING:
-    from marin_build.operations.options import PipelineOptions
-    from marin_build.operations.trace import TraceFormat
+    from marin_build.operations.building.trace import TraceFormat
+    from marin_build.operations.loading.options import PipelineOptions
 
 
 @click.command("trace")
@@ -43,7 +43,7 @@ def command(options: PipelineOptions, run: str, output: str | None, form: TraceF
     With --format openlineage it is an event of OpenLineage a line, for a catalogue of data: which
     step made what from what.
     """
-    from marin_build.operations.trace import trace_kept_run, write_trace
+    from marin_build.operations.building.trace import trace_kept_run, write_trace
 
     text = trace_kept_run(run, options, form)
     if output is None:

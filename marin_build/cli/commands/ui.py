@@ -12,7 +12,7 @@ from marin_build.cli.terminal import echo
 from marin_build.errors import EXIT_OK, UsageError
 
 if TYPE_CHECKING:
-    from marin_build.operations.options import PipelineOptions
+    from marin_build.operations.loading.options import PipelineOptions
 
 
 @click.command("ui")
@@ -51,7 +51,7 @@ def command(
     for package in ("starlette", "uvicorn"):
         require_package(package, "the live view", extra="ui")
     from marin_build.apply.run_folder import run_documents
-    from marin_build.operations.runs import run_named
+    from marin_build.operations.runs.runs import run_named
     from marin_build.ui.open_browser import browser_opener
     from marin_build.ui.server import serve
     from marin_build.ui.site import open_site

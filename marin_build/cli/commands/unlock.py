@@ -10,7 +10,7 @@ from marin_build.cli.options import pipeline_options
 from marin_build.cli.terminal import echo
 
 if TYPE_CHECKING:
-    from marin_build.operations.options import PipelineOptions
+    from marin_build.operations.loading.options import PipelineOptions
 
 
 @click.command("unlock")
@@ -26,8 +26,8 @@ def command(options: PipelineOptions, target: str, *, force: bool, kill: bool) -
     on this machine that still write: the target stays held until they end, or `--kill` kills them.
     """
     from marin_build.cli.views.unlock_text import unlocked_text
-    from marin_build.operations.loading import load
-    from marin_build.operations.unlock import unlock_target
+    from marin_build.operations.loading.loading import load
+    from marin_build.operations.marks.unlock import unlock_target
 
     loaded = load(options, needed=[target])
     echo(unlocked_text(unlock_target(loaded, target, force=force, kill=kill)))

@@ -12,7 +12,7 @@ from marin_build.cli.options import pipeline_options
 from marin_build.errors import EXIT_OK, EXIT_TARGET_FAILED, UsageError
 
 if TYPE_CHECKING:
-    from marin_build.operations.options import PipelineOptions
+    from marin_build.operations.loading.options import PipelineOptions
 
 
 @click.command("verify")
@@ -48,7 +48,7 @@ def command(
         )
     if statement is not None:
         from marin_build.cli.views.verify_text import show_statement_verdict, statement_verdict_json
-        from marin_build.operations.verify_statement import verify_statement
+        from marin_build.operations.outputs.verify_statement import verify_statement
 
         verdict = verify_statement(options, statement)
         if as_json:
@@ -57,8 +57,8 @@ def command(
             show_statement_verdict(verdict)
         return EXIT_TARGET_FAILED if verdict.differences else EXIT_OK
     from marin_build.cli.views.verify_text import show_verified, verified_json
-    from marin_build.operations.loading import load
-    from marin_build.operations.verify import verify_targets
+    from marin_build.operations.loading.loading import load
+    from marin_build.operations.outputs.verify import verify_targets
 
     found = verify_targets(load(options, needed=targets), targets, content=content)
     if as_json:

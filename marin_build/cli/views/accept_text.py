@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from marin_build.cli.terminal import echo
 
 if TYPE_CHECKING:
-    from marin_build.operations.accept import AcceptedDrift
+    from marin_build.operations.marks.accept import AcceptedDrift
 
 
 def show_found(found: AcceptedDrift) -> None:

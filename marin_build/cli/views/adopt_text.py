@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from marin_build.text.readable import bytes_text
 
 if TYPE_CHECKING:
-    from marin_build.operations.adopt import AdoptedOutput
+    from marin_build.operations.marks.adopt import AdoptedOutput
 
 
 def adopted_text(found: AdoptedOutput) -> str:

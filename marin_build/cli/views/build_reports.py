@@ -26,7 +26,7 @@ from marin_build.workspace.places import refuse_url
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from marin_build.operations.planned import Planned
+    from marin_build.operations.planning.planned import Planned
     from marin_build.pipeline.targets import Targets
     from marin_build.plan.outcomes import End
 
@@ -112,7 +112,7 @@ class BuildReports:
     @functools.cached_property
     def _expanded(self) -> Targets:
         """The targets with those that became known while the run went on."""
-        from marin_build.operations.planned_expansions import expanded_anew
+        from marin_build.operations.planning.planned_expansions import expanded_anew
 
         try:
             return expanded_anew(self._planned.loaded, unbuilt=frozenset()).targets

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from marin_build.text.readable import bytes_text
 
 if TYPE_CHECKING:
-    from marin_build.operations.commit import CommittedTarget
+    from marin_build.operations.marks.commit import CommittedTarget
 
 
 def committed_text(done: CommittedTarget) -> str:

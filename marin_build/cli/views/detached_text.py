@@ -12,7 +12,7 @@ from marin_build.text.readable import printable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from marin_build.operations.detach import Handed
+    from marin_build.operations.building.detach import Handed
 
 
 class DetachedView:

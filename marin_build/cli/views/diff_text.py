@@ -12,7 +12,7 @@ from marin_build.plan.targets_diff import Kind
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from marin_build.operations.diff import Comparison, Side
+    from marin_build.operations.saved_plans.diff import Comparison, Side
     from marin_build.plan.targets_diff import TargetDifference
 
 

@@ -10,7 +10,7 @@ from marin_build.text.readable import printable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from marin_build.operations.checkup import Checkup
+    from marin_build.operations.checks.checkup import Checkup
 
 _COLOURS = {"ok": "green", "note": "cyan", "warn": "yellow", "fail": "red"}
 _INDENT = " " * 6

@@ -12,7 +12,7 @@ from marin_build.text.readable import bytes_text, cost_text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from marin_build.operations.du import DiskUsage
+    from marin_build.operations.outputs.du import DiskUsage
     from marin_build.plan.disk_usage import Usage
 
 

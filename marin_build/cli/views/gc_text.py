@@ -6,16 +6,16 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from marin_build.cli.terminal import echo
-from marin_build.operations.gc import Action
+from marin_build.operations.clean_up.gc import Action
 from marin_build.text.moments import moment_text
 from marin_build.text.readable import bytes_text, cost_text, duration_text, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from marin_build.operations.carry_out_gc import Done
-    from marin_build.operations.gc import GcPlan, Step
-    from marin_build.operations.loading import Loaded
+    from marin_build.operations.clean_up.carry_out_gc import Done
+    from marin_build.operations.clean_up.gc import GcPlan, Step
+    from marin_build.operations.loading.loading import Loaded
     from marin_build.plan.reachability import Inventoried, Verdict
 
 
@@ -145,7 +145,7 @@ class GcView:
         return bytes_text(size) + (f", {cost_text(cost)} a month" if cost is not None else "")
 
     def _cost(self, size: int) -> float | None:
-        from marin_build.operations.estimate import prices_of
+        from marin_build.operations.planning.estimate import prices_of
         from marin_build.plan.storage_price import cost_per_month
 
         prefix = self._loaded.workspace.prefix

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from marin_build.operations.init import FirstFiles
+    from marin_build.operations.checks.init import FirstFiles
 
 
 def written_text(files: FirstFiles, folder: str) -> str:

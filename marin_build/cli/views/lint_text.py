@@ -12,7 +12,7 @@ from marin_build.text.readable import printable, shortened, some_of
 from marin_build.workspace.workspace import relative_to
 
 if TYPE_CHECKING:
-    from marin_build.operations.lint import Linted
+    from marin_build.operations.checks.lint import Linted
     from marin_build.pipeline.lint.findings import Finding
 
 _SCHEMA_VERSION = 1

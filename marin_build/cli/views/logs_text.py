@@ -12,8 +12,8 @@ from marin_build.text.readable import printable
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from marin_build.operations.logs import AttemptSeen
-    from marin_build.operations.newest_attempt import NewestAttempt
+    from marin_build.operations.runs.logs import AttemptSeen
+    from marin_build.operations.runs.newest_attempt import NewestAttempt
 
 
 def show_attempts(attempts: Iterable[AttemptSeen]) -> None:

@@ -12,8 +12,8 @@ from marin_build.text.readable import bytes_text, printable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from marin_build.operations.ls import ListedOutputs
-    from marin_build.operations.read_stored import Stored
+    from marin_build.operations.outputs.ls import ListedOutputs
+    from marin_build.operations.outputs.read_stored import Stored
     from marin_build.plan.inventory import InventoryTarget
 
 

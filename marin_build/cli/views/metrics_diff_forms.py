@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from marin_build.cli.views.metrics_cells import Form
-    from marin_build.operations.diff import Side
-    from marin_build.operations.metrics_diff import ChangedMetrics
+    from marin_build.operations.metrics.metrics_diff import ChangedMetrics
+    from marin_build.operations.saved_plans.diff import Side
     from marin_build.plan.metrics.metrics_changes import Change, ChangedTarget
 
 

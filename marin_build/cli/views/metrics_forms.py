@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from marin_build.cli.views.metrics_cells import Form
-    from marin_build.operations.metrics import FoundMetrics, MetricsRequest
+    from marin_build.operations.metrics.metrics import FoundMetrics, MetricsRequest
     from marin_build.plan.metrics.metrics_table import Column, MetricsRow, MetricsTable
 
 

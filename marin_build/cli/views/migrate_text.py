@@ -8,7 +8,7 @@ from marin_build.cli.terminal import Styled, echo
 
 if TYPE_CHECKING:
     from marin_build.compat.migration.proof import Proof
-    from marin_build.operations.migrate import Migration
+    from marin_build.operations.checks.migrate import Migration
 
 
 _SHOWN = 20

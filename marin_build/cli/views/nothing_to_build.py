@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from marin_build.cli.next_commands import NextCommands
-    from marin_build.operations.planned import Planned
+    from marin_build.operations.planning.planned import Planned
     from marin_build.plan.decisions import Decision
 
 
@@ -37,7 +37,10 @@ def show_nothing_to_build(
 
 def _print_events(planned: Planned) -> None:
     from marin_build.cli.views.apply_text import show_json
-    from marin_build.operations.prepare_apply import drifted_without_run, totals_without_run
+    from marin_build.operations.building.prepare_apply import (
+        drifted_without_run,
+        totals_without_run,
+    )
 
     for event in drifted_without_run(planned):
         show_json(event)
@@ -47,7 +50,7 @@ def _print_events(planned: Planned) -> None:
 def _say(planned: Planned, commands: NextCommands, *, is_blocked: bool, quiet: bool) -> None:
     if planned.decided.snapshot.drifted:
         from marin_build.cli.views.apply_text import TextView
-        from marin_build.operations.prepare_apply import drifted_without_run
+        from marin_build.operations.building.prepare_apply import drifted_without_run
 
         for event in drifted_without_run(planned):
             TextView(commands)(event)

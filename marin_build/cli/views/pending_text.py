@@ -11,7 +11,7 @@ from marin_build.text.readable import printable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from marin_build.operations.run_step import PendingTarget
+    from marin_build.operations.building.run_step import PendingTarget
 
 
 def show_pending(pending: Sequence[PendingTarget]) -> None:

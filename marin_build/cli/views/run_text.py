@@ -9,7 +9,7 @@ from marin_build.cli.views.apply_text import duration
 from marin_build.plan.outcomes import Interrupted, Reused, Succeeded
 
 if TYPE_CHECKING:
-    from marin_build.operations.run import RanTarget
+    from marin_build.operations.building.run import RanTarget
 
 
 def show_ran(ran: RanTarget) -> None:

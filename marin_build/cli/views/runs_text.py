@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from marin_build.apply.run_summary import RunTarget, TargetOutcome
-    from marin_build.operations.kept_runs import KeptRun
-    from marin_build.operations.runs import ListedRuns, ShownRun
+    from marin_build.operations.runs.kept_runs import KeptRun
+    from marin_build.operations.runs.runs import ListedRuns, ShownRun
     from marin_build.plan.document import PlanDocument
 
 

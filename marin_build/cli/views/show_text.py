@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from marin_build.observe.preview_files import Preview
-    from marin_build.operations.show import ShownOutput
+    from marin_build.operations.outputs.show import ShownOutput
     from marin_build.protocol.recipe_reader import Recipe
 
 

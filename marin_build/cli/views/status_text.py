@@ -18,7 +18,7 @@ from marin_build.text.readable import printable, shortened
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from marin_build.operations.status import ReadStatus
+    from marin_build.operations.runs.status import ReadStatus
     from marin_build.pipeline.targets import Targets
     from marin_build.plan.snapshot import LastAttempt
     from marin_build.plan.target_state import TargetState, WaitingJob

@@ -13,7 +13,7 @@ from marin_build.plan.reasons import Tainted
 from marin_build.text.readable import printable
 
 if TYPE_CHECKING:
-    from marin_build.operations.taint import TaintedTargets, Untainted
+    from marin_build.operations.marks.taint import TaintedTargets, Untainted
 
 
 def show_targets_to_taint(found: TaintedTargets, command: str) -> None:

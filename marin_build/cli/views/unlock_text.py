@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from marin_build.text.readable import printable
 
 if TYPE_CHECKING:
-    from marin_build.operations.unlock import UnlockedTarget
+    from marin_build.operations.marks.unlock import UnlockedTarget
 
 
 def unlocked_text(done: UnlockedTarget) -> str:

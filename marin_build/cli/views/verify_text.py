@@ -11,8 +11,8 @@ from marin_build.text.readable import printable
 
 if TYPE_CHECKING:
     from marin_build.observe.verify_outputs import Verified
-    from marin_build.operations.verify import VerifiedOutputs
-    from marin_build.operations.verify_statement import StatementVerdict
+    from marin_build.operations.outputs.verify import VerifiedOutputs
+    from marin_build.operations.outputs.verify_statement import StatementVerdict
 
 
 _COLOURS = {Verdict.INTACT: "green", Verdict.DIFFERS: "red"}

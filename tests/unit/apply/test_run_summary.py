@@ -16,7 +16,7 @@ from marin_build.apply.journal import (
     parse_journal,
 )
 from marin_build.apply.run_summary import GrowingSummary, summary_of
-from marin_build.operations.apply import exit_code
+from marin_build.operations.building.apply import exit_code
 from marin_build.plan import outcomes
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from marin_build.apply import events
 from marin_build.apply.journal import Header, event_line, header_line
 from marin_build.apply.run_folder import folder_of
 from marin_build.errors import StoreError
-from marin_build.operations.loading import current_host
-from marin_build.operations.place import Place
+from marin_build.operations.loading.loading import current_host
+from marin_build.operations.loading.place import Place
 from marin_build.plan import outcomes
 from marin_build.protocol.lease import Lease, process_start
 from marin_build.store.memory import MemoryStore

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from marin_build.apply import events
 from marin_build.apply.journal import Header, event_line, header_line
 from marin_build.apply.run_folder import folder_of
-from marin_build.operations.place import Place
+from marin_build.operations.loading.place import Place
 from marin_build.store.local import LocalStore
 from marin_build.store.memory import MemoryStore
 from marin_build.ui import journal_feed

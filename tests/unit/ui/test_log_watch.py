@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marin_build.operations.place import Place
+from marin_build.operations.loading.place import Place
 from marin_build.store.local import LocalStore
 from marin_build.store.memory import MemoryStore
 from marin_build.ui import log_source

@@ -6,7 +6,7 @@ import asyncio
 
 from marin_build.apply.run_folder import folder_of
 from marin_build.emit.templates import Templates
-from marin_build.operations.place import Place
+from marin_build.operations.loading.place import Place
 from marin_build.plan.document import PLAN_FILE, PlanDocument
 from marin_build.redaction import Redactor
 from marin_build.store.memory import MemoryStore

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from marin_build.errors import MarinBuildError, UsageError
-from marin_build.operations.init import write_first_pipeline
-from marin_build.operations.plan_directory import read_plan_directory
-from marin_build.operations.replace_plan import write_plan_directory
-from marin_build.operations.trace import begin_trace, write_trace
+from marin_build.operations.building.trace import begin_trace, write_trace
+from marin_build.operations.checks.init import write_first_pipeline
+from marin_build.operations.saved_plans.plan_directory import read_plan_directory
+from marin_build.operations.saved_plans.replace_plan import write_plan_directory
 from marin_build.pipeline.source import source
 from marin_build.pipeline.step_spec import StepSpec
 from marin_build.workspace.places import checked_place, is_url

@@ -9,7 +9,7 @@ import pytest
 
 from marin_build import StepSpec
 from marin_build.cli.views.status_text import Row, folded, rows_of, show_status, status_json
-from marin_build.operations.status import ReadStatus
+from marin_build.operations.runs.status import ReadStatus
 from marin_build.plan.block_reasons import Unreadable
 from marin_build.plan.snapshot import LastAttempt
 from marin_build.plan.target_state import State, TargetState, WaitingJob

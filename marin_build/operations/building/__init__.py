@@ -1,0 +1,1 @@
+"""Runs that build: a whole plan, a saved one, one target; here, or handed to a queue."""

@@ -1,0 +1,115 @@
+"""How steps are kept apart on this machine: in processes, workers, threads, or by an engine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from marin_build.errors import UsageError
+from marin_build.plan.capacity import GPU, needs_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from marin_build.operations.building.prepare_apply import Terms
+    from marin_build.operations.loading.options import PipelineOptions
+    from marin_build.plan.decisions import Plan
+    from marin_build.run_step.session import Session
+    from marin_build.run_step.workers import Isolation
+
+
+ISOLATIONS = ("process", "worker", "thread")
+
+
+def with_isolation(options: PipelineOptions, terms: Terms) -> tuple[PipelineOptions, Terms]:
+    """Return options and terms in which an isolation that is an engine's work is that engine.
+
+    An engine isolates if steps run on this machine in jobs of its own: a container, as a rule.
+
+    Raises:
+        UsageError: the options name another engine.
+
+    """
+    name = terms.isolation
+    if name is None or name in ISOLATIONS or not isolates(name):
+        return options, terms
+    if options.engine not in {None, name}:
+        raise UsageError(
+            f"`--isolation {name}` chooses the engine `{name}`, "
+            f"and `--engine {options.engine}` another one",
+            consequence="nothing was run",
+            hint="leave out one of them",
+        )
+    return replace(options, engine=name), replace(terms, isolation=None)
+
+
+def isolates(name: str) -> bool:
+    """Return whether an engine of that name runs steps on this machine in jobs of its own."""
+    from marin_build.engines.registry import is_engine, open_engine
+
+    if not is_engine(name):
+        return False
+    capabilities = open_engine(name, {}).capabilities
+    return capabilities.uses_this_machine and capabilities.has_queue
+
+
+def make_isolation(
+    session: Session, plan: Plan, name: str, jobs: int, elsewhere: Collection[int] = ()
+) -> Isolation:
+    """Return the isolation of that name, for all targets but those that are built elsewhere.
+
+    Raises:
+        UsageError: the name is unknown, a step of the plan cannot run in a thread, or this machine
+            cannot run so many steps at once.
+
+    """
+    try:
+        return _isolation(session, plan, name, jobs, elsewhere)
+    except (OSError, RuntimeError) as error:  # no more descriptors, memory, processes or threads
+        why = str(error.strerror if isinstance(error, OSError) else error)
+        raise UsageError(
+            f"cannot run {jobs} steps at once",
+            facts=[("reason", why.lower())],
+            consequence="nothing was run",
+            hint="give a smaller -j, or raise the limits that `ulimit -a` shows",
+        ) from error
+
+
+def _isolation(
+    session: Session, plan: Plan, name: str, jobs: int, elsewhere: Collection[int]
+) -> Isolation:
+    from marin_build.run_step.supervisor_pool import SupervisorPool
+
+    if name in {"process", "worker"}:
+        from marin_build.run_step.fork.bodies import ForkBodies
+
+        return SupervisorPool(session, ForkBodies(session, jobs, reuse=name == "worker"), jobs)
+    if name != "thread":
+        raise _unknown_isolation(name)
+    _check_threads(plan, elsewhere)
+    from marin_build.run_step.thread_bodies import ThreadBodies
+
+    return SupervisorPool(session, ThreadBodies(session), jobs)
+
+
+def _unknown_isolation(name: str) -> UsageError:
+    # On the command line such a name chooses the engine; a configuration names the engine itself.
+    hint = f'it is an engine: engine = "{name}"' if isolates(name) else None
+    known = ", ".join(ISOLATIONS)
+    return UsageError(f"unknown isolation `{name}`", facts=[("known", known)], hint=hint)
+
+
+def _check_threads(plan: Plan, elsewhere: Collection[int]) -> None:
+    """Refuse steps that need a process of their own."""
+    for index in plan.to_build:
+        if index in elsewhere:
+            continue
+        step = plan.targets.all[index].step
+        has_own = step.env_vars or step.timeout is not None
+        if has_own or GPU in dict(needs_of(step)):
+            what = "it has env_vars or a timeout" if has_own else "it gets GPUs of its own"
+            raise UsageError(
+                f"`{step.name}` cannot run in a thread: {what}",
+                consequence="nothing was run",
+                hint="leave out --isolation thread",
+            )

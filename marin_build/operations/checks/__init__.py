@@ -1,0 +1,1 @@
+"""Checks of a pipeline and of this machine, and first steps."""

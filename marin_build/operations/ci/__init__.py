@@ -1,0 +1,1 @@
+"""Continuous integration: what a change reaches, reviews, workflows."""

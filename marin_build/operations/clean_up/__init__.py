@@ -1,0 +1,1 @@
+"""What `gc` keeps, marks and deletes."""

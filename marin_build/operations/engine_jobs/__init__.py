@@ -1,0 +1,1 @@
+"""Code and work for engines: bundles, calls, and the jobs of queues."""

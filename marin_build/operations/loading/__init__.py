@@ -1,0 +1,1 @@
+"""From options to targets: configuration, parameters, the pipeline, its store."""

@@ -1,0 +1,1 @@
+"""What a person says of a target: good enough, adopted, committed, bad, free."""

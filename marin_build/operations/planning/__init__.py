@@ -1,0 +1,1 @@
+"""From targets to a plan, and all that is known of one."""

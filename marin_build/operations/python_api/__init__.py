@@ -1,0 +1,1 @@
+"""`Project`: what the command line can do, for notebooks and programs."""

@@ -1,0 +1,1 @@
+"""What becomes, or became, of runs and attempts."""

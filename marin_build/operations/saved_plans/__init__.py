@@ -1,0 +1,1 @@
+"""Plan directories: written, pinned, signed, read back, compared."""
