@@ -39,7 +39,7 @@ demo: $(VENV)/.demo  ## plan, build and draw the bundled example; the second tim
 	@echo "the graph is in .demo/graph.html, the outputs are in .marin-build/outputs"
 
 test: $(VENV)/.dev  ## all tests
-	$(BIN)/python -m pytest -n $(PYTEST_JOBS) $(SECOND_TRY) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(PYTEST_JOBS) --dist worksteal $(SECOND_TRY) $(PYTEST_ARGS)
 
 unit: $(VENV)/.dev  ## the pure tests only: seconds
 	$(BIN)/python -m pytest -q tests/unit
