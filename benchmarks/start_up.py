@@ -125,13 +125,13 @@ class Version:
             bufsize=0,
         ) as process:
             assert process.stdout is not None
-            said = process.stdout.read(1).strip()
+            said = process.stdout.read(1)
             first = time.perf_counter() - start
-            process.stdout.read()
+            said += process.stdout.read()
             _, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
         cpu = usage.ru_utime + usage.ru_stime
-        return first * 1000, cpu * 1000, process.returncode if said else NOTHING_SAID
+        return first * 1000, cpu * 1000, process.returncode if said.strip() else NOTHING_SAID
 
 
 def prepare(package: Path, project: Path) -> Version:
