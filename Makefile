@@ -36,7 +36,7 @@ demo: $(VENV)/.demo  ## plan, build and draw the bundled example; the second tim
 	@$(BIN)/marin-build plan -f $(EXAMPLE)
 	@$(BIN)/marin-build apply -f $(EXAMPLE)
 	@$(BIN)/marin-build graph -f $(EXAMPLE) -o .demo/graph.html
-	@echo "the graph is in .demo/graph.html, the outputs are in .marin-build/outputs"
+	@echo "open .demo/graph.html in a browser; the outputs are in .marin-build/outputs"
 
 test: $(VENV)/.dev  ## all tests
 	$(BIN)/python -m pytest -n $(PYTEST_JOBS) --dist worksteal $(SECOND_TRY) $(PYTEST_ARGS)

@@ -22,7 +22,7 @@ def read_lineage(target: str, path: str, prefix: str, store: Store) -> list[Ance
     """Return an output, then all it was made from, those nearest to it first; each once.
 
     There are two batches of requests for each generation, and not one for each output. What a
-    record names at a place that this store cannot read is told, and not read.
+    record names at a place that this store cannot read is returned, and not read.
 
     Args:
         target: the id of the output.

@@ -1,4 +1,4 @@
-"""The lock of a folder on the local disk: whoever looks and then writes there holds it.
+"""The lock of a folder on the local disk, which a process holds while it looks and then writes.
 
 On file systems that several machines mount, a lock on a folder may be this machine's alone (NFS
 has none for folders): there a file in the folder is locked instead.

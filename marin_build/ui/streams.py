@@ -28,7 +28,7 @@ _EVENTS = "text/event-stream"
 _MOST_STREAMS = 64
 """Pages that may listen at once. A browser opens at most six for one server."""
 _HEARTBEAT = 10.0
-"""Seconds after which a page is told that nothing is new: so it knows that the server lives."""
+"""Seconds after which the server tells a page that nothing is new, to show that it lives."""
 _PAUSE = 0.25
 """Seconds between two events of a stream; what changes meanwhile is sent together."""
 _TRY_AGAIN = 1000
@@ -59,7 +59,7 @@ class Streams:
         Args:
             request: of the page.
             what: the name of what it looks at.
-            make: makes that, if nobody looks at it yet.
+            make: makes that, if no page shows it yet.
 
         """
         if request.method == "HEAD":

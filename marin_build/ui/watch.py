@@ -1,7 +1,7 @@
-"""What somebody looks at: read in the background, once for all who look on.
+"""What open pages show: read in the background, once for all pages that show it.
 
-Who looks on keeps the number of the last change that he knows, and asks for what is new since. So a
-browser that was away for a while, and one that has just come, are served alike.
+A page keeps the number of the last change that it knows, and asks for what is new since. So a page
+that was away for a while, and one that was just opened, are served alike.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LOOK_AFAR_EVERY = 3.0
 _LOOK_AFAR_SELDOM = 15.0
 """Seconds between two looks at a bucket: at first, and if nothing changes for a while."""
 _REMEMBERED = 10.0
-"""Seconds for which something is read that nobody looks at any more: pages are loaded again."""
+"""Seconds for which something is read that no page shows any more: pages are loaded again."""
 
 
 class Watch(ABC):
@@ -105,18 +105,18 @@ W = TypeVar("W", bound=Watch)
 
 
 class Watches:
-    """All that somebody looks at now, by name."""
+    """All that open pages show now, by name."""
 
     def __init__(self) -> None:
         self._all: dict[str, tuple[Watch, asyncio.Task[None]]] = {}
 
     @asynccontextmanager
     async def looking_at(self, what: str, make: Callable[[], W]) -> AsyncIterator[W]:
-        """Look at something: it is read as long as somebody does, and a moment longer.
+        """Look at something: it is read as long as a page shows it, and a moment longer.
 
         Args:
             what: its name; what has one name is made in one way.
-            make: makes it, if nobody looks at it yet.
+            make: makes it, if no page shows it yet.
 
         """
         watch = cast("W", self._all[what][0]) if what in self._all else self._begin(what, make())

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.e2e.support import Project
 
 # Tries all ways of reading another origin, and collects what each of them gave. It even knows the
-# address with its secret: as if a person had mailed that to somebody.
+# address with its secret: as if its owner had mailed that to a stranger.
 ATTACK = """
 async (address) => {
   const found = {};
@@ -134,7 +134,7 @@ def page(ui: Ui, browser: Browser) -> Iterator[Page]:
 
 
 def test_a_page_of_another_origin_learns_nothing(ui: Ui, page: Page, elsewhere: str) -> None:
-    """Else any site reads what is trained here, from the browser of whoever watches a run."""
+    """Else any site reads what is trained here, from the browser of a person who watches a run."""
     page.goto(elsewhere)
     for address in (ui.address, f"{ui.origin}/"):
         found = page.evaluate(ATTACK, address)

@@ -32,7 +32,7 @@ CHECKOUT = Path(__file__).parents[2]
 GOLDEN = CHECKOUT / "tests" / "golden"
 OUTPUTS = ".marin-build/outputs"
 PATIENCE = 240.0
-"""Seconds after which something that should have happened is taken for a failure.
+"""Seconds after which a test fails if what it waits for has not happened.
 
 Whoever waits goes on when it happens, so a long time costs nothing; a busy machine needs it.
 """

@@ -49,7 +49,7 @@ def events_of(address: str) -> dict[str, object]:
 
 
 def test_no_code_of_the_pipeline_is_run(project: Project) -> None:
-    """Else looking at a run of somebody else runs what he wrote."""
+    """Else looking at a run of a colleague runs what the colleague wrote."""
     project.pipeline(DIAMOND)
     assert project.run("apply", "-q").code == 0
     project.pipeline("from pathlib import Path\nPath('ran-at-all').touch()\nraise SystemExit(9)\n")

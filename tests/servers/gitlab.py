@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 PROJECT, FORK = 7, 8
 """The ids of the project, and of a stranger's fork of it."""
 BOT, STRANGER = 1, 2
-"""The ids of users: the owner of the project's token, and somebody else."""
+"""The ids of users: the owner of the project's token, and another user."""
 TOKEN, JOB_TOKEN = "glpat-a-token-of-the-project", "glcbt-a-token-of-the-job"
 _LONGEST_NOTE = 1_000_000
 

@@ -1,4 +1,4 @@
-"""The methods of `Project` that look at what lies under its prefix, whoever left it there."""
+"""The methods of `Project` that look at what lies under its prefix, of any pipeline."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def test_the_last_try_of_a_target_counts() -> None:
 
 
 def test_numbers_that_are_none_are_not_known() -> None:
-    """A journal is a file: whoever reads it must survive what is in it."""
+    """A journal is a file: its reader must survive what is in it."""
     line = b'{"event": "step_succeeded", "at": 1, "target": "a_1", "name": "a", "seconds": %s}\n'
     for word in (b"NaN", b"Infinity", b"-1", b"1" + b"0" * 400, b'"x"', b"true", b"null"):
         data = header_line(HEAD, NOW) + line % word

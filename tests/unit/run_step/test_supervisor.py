@@ -234,7 +234,7 @@ def test_a_disk_that_takes_nothing_is_named_where_no_log_can_say_so(
     words: str,
     hint: str,
 ) -> None:
-    """Else a full disk is told as the exit code of a bug."""
+    """Else the message of a full disk is the exit code of a bug."""
     made = stage(_write("a"))
 
     def broken(*_: object) -> Done:

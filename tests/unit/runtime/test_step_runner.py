@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     Dag = tuple[tuple[int, ...], ...]
 
 PATIENCE = 240.0
-"""Seconds after which something that should have happened is taken for a failure."""
+"""Seconds after which a test fails if what it waits for has not happened."""
 
 
 @pytest.fixture(autouse=True)

@@ -133,7 +133,7 @@ def test_what_is_no_journal_is_said_to_be_none(tmp_path: Path, data: bytes) -> N
 
 
 def test_a_link_in_the_place_of_a_journal_is_not_followed(tmp_path: Path) -> None:
-    """Else who may write the prefix shows your files to whoever looks at your screen."""
+    """Else who may write the prefix shows your files to those who look at your screen."""
     path = tmp_path / ".marin-build/runs" / RUN / "events.jsonl"
     path.parent.mkdir(parents=True)
     (tmp_path / "secret").write_bytes(WHOLE)
