@@ -73,16 +73,3 @@ def state_facts(target: RunTarget, *, is_over: bool) -> dict[str, Any]:
     return {"state": state} | {
         key: value for key, value in facts.items() if value not in (None, "")
     }
-
-
-def as_live(data: dict[str, Any], states: tuple[State, ...]) -> dict[str, Any]:
-    """Return the data of a page of a plan with the states of a run in place of those of a plan.
-
-    Args:
-        data: as `emit/graph/page.py` makes it.
-        states: those that the numbers in it stand for.
-
-    """
-    numbers = [LIVE_STATES.index(PLANNED[state]) for state in states]
-    nodes = [{**node, "state": numbers[node["state"]]} for node in data["nodes"]]
-    return {**data, "states": list(LIVE_STATES), "nodes": nodes}

@@ -77,7 +77,7 @@ function startPage() {
       ? drawGroup(model, box, place, labelOf(box), measure)
       : drawTarget(model, box, place, labelOf(box), measure);
     const title = svg("title");
-    title.textContent = legible(box.group ? `${box.members.length} targets` : `${model.nodes[box.leaf].id}\n${data.texts[model.nodes[box.leaf].why]}`);
+    title.textContent = legible(box.group ? `${box.members.length} targets` : `${model.nodes[box.leaf].id}\n${model.nodes[box.leaf].why}`);
     element.prepend(title);
     return element;
   }
