@@ -131,7 +131,7 @@ class _Rows:
         return found | {key: round(value, 3) for key, value in amounts.items() if value is not None}
 
     def _name(self, name: str) -> dict[str, str]:
-        """Return a name in two parts: many have the same folder, or are the same in many folders."""
+        """Return a name in two parts: many steps share the folder, or what follows it."""
         folder, slash, last = name.rpartition("/")
         is_whole = not slash or self._clean(name) is not name
         return {"name": name} if is_whole else {"folder": folder + slash, "name": last}
