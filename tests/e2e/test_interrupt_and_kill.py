@@ -243,7 +243,7 @@ def test_a_step_that_ends_well_after_the_interrupt_is_kept(project: Project, gat
     gate.let_go()
     assert running.wait().code == 130
     assert project.status_of("slow") == "SUCCESS"
-    assert project.run("apply").out.startswith("nothing to do: 1 target is built\n")
+    assert project.run("apply").out.startswith("nothing to do: 1 target is reused\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -280,7 +280,7 @@ def test_what_is_built_is_not_built_again_unless_asked_to(project: Project) -> N
     )
     assert project.run("run", "left", "--force").code == 0
     assert project.counts()["left"] == 2
-    assert project.run("apply").out.startswith("nothing to do: 4 targets are built\n")
+    assert project.run("apply").out.startswith("nothing to do: 4 targets are reused\n")
 
 
 def test_a_failure_shows_its_traceback_whole(project: Project) -> None:
