@@ -1,6 +1,7 @@
 """How quick `graph --format html` and its page are: the command, first paint, layout, clicks.
 
-    python -m benchmarks.page [--sizes 25,1000,20000,100000] [--browser /usr/bin/chromium] [--output FILE]
+    python -m benchmarks.page [--sizes 25,1000,20000,100000] [--browser /usr/bin/chromium]
+        [--output FILE]
 
 The program is the real command line on a pipeline of shards, of which half are built; the browser
 is Chromium without a window, driven by Playwright. The page measures its own layout; an interaction

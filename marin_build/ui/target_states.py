@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 LiveState = Literal[
     "reused", "built", "waiting", "queued", "running", "held", "failed", "stopped", "blocked",
-    "interrupted", "cut short", "not started", "later",
+    "interrupted", "not started", "later",
 ]  # fmt: skip
 """`reused`: nothing was to be done. `waiting`: it is still to be started. `held`: another run
-builds it. `cut short`: it ran when the run died. `not started`: the run ended without it."""
+builds it. `interrupted`: the run was asked to end, or died. `not started`: the run ended before."""
 LIVE_STATES: tuple[LiveState, ...] = get_args(LiveState)
 
 PLANNED: Mapping[State, LiveState] = {
@@ -45,7 +45,7 @@ def live_state(target: RunTarget, *, is_over: bool) -> LiveState:
     """
     match target.outcome:
         case "begun" if is_over:
-            return "cut short"
+            return "interrupted"
         case "begun":
             return "queued" if target.phase == "queued" else "running"
         case "failed":

@@ -246,4 +246,4 @@ def test_what_was_not_looked_at_is_not_called_built(built: Project) -> None:
     assert (done.code, done.out.partition("\n")[0]) == (0, "nothing to do: 4 targets are reused")
     planned = built.run("plan", "report").out
     assert "0 to build, 4 reused" in planned
-    assert planned.endswith("nothing to do: everything requested is built\n"), "that was looked at"
+    assert "nothing to do: everything requested is built\n" in planned, "that was looked at"

@@ -156,7 +156,7 @@ def test_an_interrupt_at_the_keyboard_cuts_it_short(
     terminal = on_terminal("run", "one")
     gate.wait_started()
     terminal.type("\x03")
-    terminal.wait_for("cut short: one_")
+    terminal.wait_for("interrupted: one_")
     assert terminal.process.wait(PATIENCE) == 130
     assert project.attempt_of("one")["result"] == "interrupted"
     assert not (project.output_of("one") / ".executor_status.lock").exists()
