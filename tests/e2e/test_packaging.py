@@ -158,7 +158,7 @@ def test_the_installed_wheel_works_alone(environment: Path, tmp_path: Path) -> N
     assert (replayed.code, replayed.err) == (0, "")
     applied = project.execute([program, "apply"])
     assert applied.out.startswith("nothing to do: 2 targets are reused\n")
-    assert (project.output_of("counts") / "counts.txt").read_text().split()[0] == "2"
+    assert project.output_of("counts").joinpath(".artifact.json").read_text().startswith('{"to": 2')
     again = project.execute([program, "apply", "--prefix", "fresh"])
     assert (again.code, again.err) == (0, "")
     assert len(list((project.root / "fresh").glob("*_*"))) == 2

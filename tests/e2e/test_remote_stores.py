@@ -113,6 +113,17 @@ def _objects(server: GcsServer) -> dict[str, bytes]:
     return found
 
 
+def test_the_first_pipeline_builds_in_a_bucket(project: Project, server: GcsServer) -> None:
+    """Else whoever begins where the team keeps its outputs has a first step that fails."""
+    project.build_in_bucket(server.url, PREFIX)
+    assert project.run("init").code == 0
+    built = project.run("apply")
+    assert (built.code, built.out.splitlines()[-1].split(":")[0]) == (0, "  counts"), built.err
+    made = json.loads(_objects(server)["counts/.artifact.json"])
+    assert made == {"to": 2, "build": 2, "or": 1, "not": 1}
+    assert project.run("apply").out.startswith("nothing to do: 2 targets are reused\n")
+
+
 def _ran(project: Project) -> Counter[str]:
     return Counter(project.file("ran.txt").split())
 
