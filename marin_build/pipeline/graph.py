@@ -37,21 +37,19 @@ def build_graph(roots: Iterable[StepSpec]) -> Graph:
         pending: list[StepSpec] = [root]
         while pending:
             step = pending[-1]
-            if step in order:
-                pending.pop()
-                continue
-            missing = [dep for dep in step.deps if dep not in order]
-            if not missing:
-                pending.pop()
+            if step not in order:
+                # What an open step needs lay above it, and has its place in the order by now.
+                missing = [] if step in open_steps else [d for d in step.deps if d not in order]
+                if missing:
+                    open_steps[step] = None
+                    if not open_steps.keys().isdisjoint(missing):
+                        raise _cycle([*open_steps], next(d for d in missing if d in open_steps))
+                    pending.extend(reversed(missing))
+                    continue
                 open_steps.pop(step, None)
                 order[step] = len(order)
                 deps.append(tuple(dict.fromkeys([order[dep] for dep in step.deps])))
-                continue
-            open_steps[step] = None
-            for dep in missing:
-                if dep in open_steps:
-                    raise _cycle([*open_steps], dep)
-            pending.extend(reversed(missing))
+            pending.pop()
     return Graph(tuple(order), tuple(deps), tuple([order[root] for root in wanted]))
 
 

@@ -64,6 +64,8 @@ def _settle_deps(step: Any, kind: type) -> None:
     if not isinstance(step.deps, tuple):
         hint = how_to_declare(step.deps) if callable(step.deps) else None
         _put(step, "deps", _as_tuple(step.deps, kind), hint)
+    if all([type(dep) is kind for dep in step.deps]):
+        return
     put = object.__setattr__
     if not all(isinstance(dep, kind) for dep in step.deps):
         put(step, "deps", FrozenList(as_step(dep) for dep in step.deps))

@@ -117,6 +117,7 @@ class StepSpec(CountsByName):
     captured: tuple[Captured, ...] = field(default=(), init=False, repr=False)
     attributes_hash: str | None = field(default=None, init=False, repr=False)
     _fingerprint: str | None = field(default=None, init=False, repr=False)
+    _target_id: str | None = field(default=None, init=False, repr=False)
     _formula: Formula = field(default=NOW, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -204,7 +205,7 @@ class StepSpec(CountsByName):
         """The canonical text that is hashed (see identity/payload.py)."""
         if former_identities():
             _compute_fingerprints([self])
-        elif not all(map(_has_fingerprint, self.deps)):
+        elif None in [dep._fingerprint for dep in self.deps]:  # noqa: SLF001 - its own class
             _compute_fingerprints(self.deps)
         payload = payload_of(self, self._formula)
         if self._fingerprint is None:
@@ -227,6 +228,7 @@ class StepSpec(CountsByName):
         """Have the identity that a formula gives; what needs it must not have been asked yet."""
         object.__setattr__(self, "_formula", formula)
         object.__setattr__(self, "_fingerprint", None)
+        object.__setattr__(self, "_target_id", None)
 
     @property
     def hash_id(self) -> str:
@@ -244,9 +246,12 @@ class StepSpec(CountsByName):
     @property
     def target_id(self) -> str:
         """How dependents and the command line know it: `name_with_hash`, or `name@version`."""
-        if self.version is not None:
-            return f"{self.name}@{self.version}"
-        return self.name_with_hash
+        known = self._target_id
+        if known is None:  # it is asked for once for each dependent, and more
+            has_version = self.version is not None
+            known = f"{self.name}@{self.version}" if has_version else self.name_with_hash
+            object.__setattr__(self, "_target_id", known)
+        return known
 
     @property
     def output_path(self) -> str:
@@ -276,7 +281,7 @@ class StepSpec(CountsByName):
             return f"{prefix}/{posixpath.normpath(override)}"
         if self.version is not None:
             return f"{prefix}/{self.name}/{self.version}"
-        return f"{prefix}/{self.name_with_hash}"
+        return f"{prefix}/{self.target_id}"
 
     def _workspace(self) -> Workspace:
         return current_workspace(self.declared[0])

@@ -113,11 +113,10 @@ def make_targets(graph: Graph, workspace: Workspace, *, are_final: bool = True) 
     elsewhere = {s for s in graph.steps if s.output_path_prefix or s.override_output_path}
     if workspace.adopted:
         elsewhere.update(graph.steps)
+    prefix = workspace.prefix
     for step, deps in zip(graph.steps, graph.deps, strict=True):
         payload = step.payload
-        target = Target(
-            step, step.target_id, step.fingerprint, step.output_path_in(workspace.prefix)
-        )
+        target = Target(step, step.target_id, step.fingerprint, step.output_path_in(prefix))
         index = by_id.setdefault(target.id, len(targets))
         place_of.append(index)
         known = places if elsewhere.isdisjoint(step.deps) else _places(workspace, step.deps)
@@ -134,31 +133,39 @@ def make_targets(graph: Graph, workspace: Workspace, *, are_final: bool = True) 
     if are_final:
         errors.extend(pin_errors(graph.steps, workspace))
     errors.extend(_dev_errors(graph.steps, workspace))
-    refused = dict(refused_places([(t.step, t.output_path) for t in targets], workspace))
+    refused = dict(refused_places(((t.step, t.output_path) for t in targets), workspace))
     errors.extend(refused.values())
-    errors.extend(_path_errors([t for t in targets if t.step not in refused], workspace))
+    placed = [t for t in targets if t.step not in refused] if refused else targets
+    errors.extend(_path_errors(placed, workspace))
     if errors:
         raise combined(errors)
     requested = tuple(dict.fromkeys(place_of[root] for root in graph.roots))
     return Targets(tuple(targets), tuple(merged_deps), requested, workspace, by_id)
 
 
-def _leak(step: StepSpec, payload: str, places: Iterable[str]) -> str | None:
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A place of outputs, and how JSON writes it."""
+
+    path: str
+    escaped: str
+
+
+def _leak(step: StepSpec, payload: str, places: Iterable[_Place]) -> str | None:
     """Return the place of outputs that an attribute or the command contains, or None."""
-    if step.may_name_places:
-        return None
     for place in places:
-        escaped = quoted(place)[1:-1]
-        if escaped in payload:  # perhaps only in the name of a dependency
+        if place.escaped in payload:  # perhaps only in the name of a dependency
+            if step.may_name_places:
+                return None
             template = step.fn.text if isinstance(step.fn, Command) else None
             own = canonical_text([step.hash_attrs, template])
             # Another place may begin like this one.
-            if re.search(re.escape(escaped) + r"(?![\w.-])", own, re.ASCII):
-                return place
+            if re.search(re.escape(place.escaped) + r"(?![\w.-])", own, re.ASCII):
+                return place.path
     return None
 
 
-def _places(workspace: Workspace, deps: Iterable[StepSpec]) -> list[str]:
+def _places(workspace: Workspace, deps: Iterable[StepSpec]) -> list[_Place]:
     """Return the places of outputs that a step with these dependencies may know."""
     prefixes, paths = [workspace.prefix], []
     for dep in deps:
@@ -168,7 +175,8 @@ def _places(workspace: Workspace, deps: Iterable[StepSpec]) -> list[str]:
             paths.append(dep.output_path_in(workspace.prefix))
         if workspace.adopted and dep.target_id in workspace.adopted:
             paths.append(workspace.adopted[dep.target_id])
-    return [prefix for prefix in prefixes if prefix.count("/") > 1] + paths  # `/out` is a word, too
+    prefixes = [prefix for prefix in prefixes if prefix.count("/") > 1]  # `/out` is a word, too
+    return [_Place(path, quoted(path)[1:-1]) for path in prefixes + paths]
 
 
 def _leak_error(step: StepSpec, place: str, workspace: Workspace) -> SpecificationError:
@@ -254,19 +262,20 @@ def _have_same_code(one: StepSpec, other: StepSpec) -> bool:
 
 def _path_errors(targets: Sequence[Target], workspace: Workspace) -> list[MarinBuildError]:
     """Return an error for every output path that equals, or lies inside, another's."""
+    is_plain = not any(
+        [target.step.override_output_path or target.step.output_path_prefix for target in targets]
+    )
+    # Below one prefix only a name with a slash, or a version, can lie inside another output.
+    suspects = [t for t in targets if not is_plain or "/" in t.id or t.step.version is not None]
+    if not suspects:
+        return []
     by_path: dict[str, Target] = {}
     errors: list[MarinBuildError] = []
     for target in targets:
         other = by_path.setdefault(target.output_path, target)
         if other is not target:
             errors.append(_nested(target, other, "and", workspace))
-    somewhere_else = any(
-        target.step.override_output_path or target.step.output_path_prefix for target in targets
-    )
-    for target in targets:
-        # Below one prefix only a name with a slash, or a version, can lie inside another output.
-        if not somewhere_else and "/" not in target.id and target.step.version is None:
-            continue
+    for target in suspects:
         parent = target.output_path
         while "/" in parent.rstrip("/"):
             parent = parent.rstrip("/").rpartition("/")[0]

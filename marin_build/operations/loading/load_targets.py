@@ -165,7 +165,7 @@ def _read_sources(graph: Graph, on_progress: OnProgress) -> bool:
     remote, has_former = [], False
     for step in graph.steps:
         has_former = has_former or type(step.hash_attrs) is FormerlyTagged
-        for source in step.inputs.values():
+        for source in step.inputs.values() if step.inputs else ():
             if is_url(source.location):
                 remote.append(source)
                 continue
