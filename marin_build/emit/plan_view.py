@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from marin_build.emit.plan_rows import Row, Shown, folded, folded_alike
@@ -14,7 +15,7 @@ from marin_build.plan.block_reasons import (
     Unreadable,
     UpstreamBlocked,
 )
-from marin_build.plan.plan_summary import count_verbs, is_long, summary_line, verb_of
+from marin_build.plan.plan_summary import is_long, summary_line, verb_of
 from marin_build.plan.reason_text import NOT_READ, describe_decision
 from marin_build.plan.reasons import Adopted, Cascade, FailedBefore, IdentityChanged, OutputVanished
 from marin_build.text.readable import bytes_text, printable
@@ -77,16 +78,21 @@ def show(
     adopts = any(isinstance(decision.reason, Adopted) for decision in plan.decisions)
     near = _near_what_is_built(plan) if adopts else frozenset()
     said: dict[tuple[int, ...], _Words] = {}  # by reason: many decisions share one
+    verbs: Counter[Verb] = Counter()
+    every = plan.targets.all
     for decision in plan.decisions:
-        index, key = decision.index, tuple(map(id, decision.reasons))
+        index = decision.index
         if index in drift:
             continue
+        key = (id(decision.reason), id(decision.changed), id(decision.overwrites))
         words = said.get(key) or said.setdefault(key, _words(decision))
+        verbs[words.verb] += 1
         is_quiet = words.verb == "reuse" or (words.verb == "adopt" and index not in near)
         if words.verb in only if only else verbose or not is_quiet:
-            where = "" if words.verb in _STAYING else place_of(plan.targets.all[index].step)
+            target = every[index]
+            where = "" if words.verb in _STAYING else place_of(target.step)
             row = _row(plan, index, words, estimates.get(index), where, verbose=verbose)
-            rows.append(_sent(row, plan.targets.all[index], spec_of, price_of) if where else row)
+            rows.append(_sent(row, target, spec_of, price_of) if where else row)
         else:
             hidden += is_quiet
     if verbose or "reuse" in only:
@@ -101,9 +107,7 @@ def show(
         tuple(rows if verbose else folded(rows)),
         0 if verbose or only else hidden,
         _read_warnings(reads, verbose=verbose),
-        summary_line(
-            plan_id, plan.summary(), count_verbs(plan, drift), estimate, len(plan.waiting)
-        ),
+        summary_line(plan_id, plan.summary(), verbs, estimate, len(plan.waiting)),
         *_next(plan, again),
         ways_out=tuple(ways_out) if is_drift_shown else (),
     )

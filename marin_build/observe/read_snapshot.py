@@ -95,7 +95,8 @@ def observe(
                     seen[index] = replace(seen[index], doubtful=True)
 
     def is_open(index: int) -> bool:
-        return index in cascade or seen[index].is_open
+        one = seen[index]
+        return one is NOTHING_SEEN or index in cascade or one.is_open
 
     listed: dict[str, list[str]] = {}  # of buckets: folders of builds
     looked_for: set[int] = set()

@@ -21,7 +21,7 @@ from marin_build.identity.canonical import canonical_text
 from marin_build.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
 
 _UNSET: Any = object()
@@ -36,7 +36,7 @@ class Captured(NamedTuple):
 
     Args:
         name: the name.
-        function: reads it, or has the code and the module of one that does.
+        function: of Python; reads it, or has the code and the module of one that does.
         cell: where its value is; None: in the module of the function.
         then: the value when the step was declared; none if it had none yet.
         is_attribute: whether the step has an attribute of that name, and the value was equal.
@@ -44,7 +44,7 @@ class Captured(NamedTuple):
     """
 
     name: str
-    function: types.FunctionType
+    function: Any
     cell: types.CellType | None
     then: Any
     is_attribute: bool = False
@@ -77,9 +77,10 @@ class _Shared:
 
     def is_valid_for(self, module: dict[str, Any]) -> bool:
         """Return whether functions of that module find there what was found last."""
-        if module is not self.module:
-            return False
-        return all([module.get(each.name, _UNSET) is each.then for each in self.globals])
+        for each in self.globals:
+            if module.get(each.name, _UNSET) is not each.then:
+                return False
+        return module is self.module
 
 
 _ASSIGNS = {"STORE_DEREF", "DELETE_DEREF"}

@@ -23,13 +23,15 @@ def problems_of(step: Any) -> Iterator[str]:
         yield from _record_problems(step)
     if step.code is not None and step.code not in get_args(CodePolicy):
         yield f"`code` is one of {', '.join(get_args(CodePolicy))}, not `{step.code}`"
-    yield from _retries_problems(step.retries)
+    if type(step.retries) is not int or step.retries < 0:
+        yield from _retries_problems(step.retries)
     if step.timeout is not None and not _is_duration(step.timeout):
         yield "`timeout` is a positive number of seconds"
     for output in step.outputs or ():
         if not _is_inside(output):
             yield f"the output `{output}` is not a path inside the step's folder"
-    yield from _word_problems(step)
+    if step.tags or step.secrets or step.detached:
+        yield from _word_problems(step)
     if step.fn is not None and not callable(step.fn):
         yield f"`fn` is a {type(step.fn).__name__}, not a function"
     if (problem := generator_problem(step.fn)) is not None:
@@ -96,8 +98,7 @@ def _word_problems(step: Any) -> Iterator[str]:
 
 def _retries_problems(retries: object) -> Iterator[str]:
     if type(retries) is int:
-        if retries < 0:
-            yield "`retries` must not be negative"
+        yield "`retries` must not be negative"
         return
     from marin_build.pipeline.retries import Retries
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from marin_build.errors import SpecificationError, combined
@@ -12,6 +13,7 @@ from marin_build.identity.payload import deep_fingerprint
 from marin_build.pipeline.command import Command
 from marin_build.pipeline.declared_at import shown
 from marin_build.pipeline.refused_places import refused_places
+from marin_build.pipeline.traits import traits_of
 from marin_build.quick_dataclass import dataclass
 from marin_build.workspace.workspace import absolute_prefix
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from marin_build.errors import MarinBuildError
     from marin_build.pipeline.graph import Graph
     from marin_build.pipeline.step_spec import StepSpec
+    from marin_build.pipeline.traits import Traits
     from marin_build.workspace.workspace import Workspace
 
 
@@ -59,7 +62,7 @@ class LaterTargets:
     error: MarinBuildError | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Targets:
     """All targets in topological order; `deps` and `requested` are indices into `all`.
 
@@ -75,6 +78,11 @@ class Targets:
 
     def __len__(self) -> int:
         return len(self.all)
+
+    @cached_property
+    def traits(self) -> Traits:
+        """Which of them have what few steps have."""
+        return traits_of([target.step for target in self.all])
 
     def dependents(self) -> list[list[int]]:
         """Return, for each target, the targets that need it."""
@@ -136,7 +144,7 @@ def make_targets(graph: Graph, workspace: Workspace, *, are_final: bool = True) 
     refused = dict(refused_places(((t.step, t.output_path) for t in targets), workspace))
     errors.extend(refused.values())
     placed = [t for t in targets if t.step not in refused] if refused else targets
-    errors.extend(_path_errors(placed, workspace))
+    errors.extend(_path_errors(placed, workspace, is_plain=not elsewhere))
     if errors:
         raise combined(errors)
     requested = tuple(dict.fromkeys(place_of[root] for root in graph.roots))
@@ -260,11 +268,17 @@ def _have_same_code(one: StepSpec, other: StepSpec) -> bool:
     return same_code(one.fn, other.fn)
 
 
-def _path_errors(targets: Sequence[Target], workspace: Workspace) -> list[MarinBuildError]:
-    """Return an error for every output path that equals, or lies inside, another's."""
-    is_plain = not any(
-        [target.step.override_output_path or target.step.output_path_prefix for target in targets]
-    )
+def _path_errors(
+    targets: Sequence[Target], workspace: Workspace, *, is_plain: bool
+) -> list[MarinBuildError]:
+    """Return an error for every output path that equals, or lies inside, another's.
+
+    Args:
+        targets: all targets.
+        workspace: has the project.
+        is_plain: whether name and identity give each of them its path.
+
+    """
     # Below one prefix only a name with a slash, or a version, can lie inside another output.
     suspects = [t for t in targets if not is_plain or "/" in t.id or t.step.version is not None]
     if not suspects:

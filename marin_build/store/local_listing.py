@@ -29,7 +29,11 @@ class Listings:
 
     def may_hold(self, path: str) -> bool:
         """Return False if the folder of `path` is surely not there."""
-        above, _, name = path.rpartition("/")[0].rpartition("/")
+        return self.may_be(path.rpartition("/")[0])
+
+    def may_be(self, path: str) -> bool:
+        """Return False if nothing is surely at `path`."""
+        above, _, name = path.rpartition("/")
         if above not in self._names:
             self._names[above] = self._list(above) if name else None
         names = self._names[above]
