@@ -7,7 +7,6 @@ in which many names lie together; they are read in one batch.
 from __future__ import annotations
 
 from contextlib import suppress
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from marin_build.errors import CorruptStateError
@@ -86,7 +85,7 @@ def read_history(
 
 
 def list_builds(
-    store: Store, targets: Targets, indices: Sequence[int], listed: dict[str, list[str]]
+    store: Store, targets: Targets, indices: Iterable[int], listed: dict[str, list[str]]
 ) -> dict[int, str]:
     """List the output folders of all builds of some targets' names.
 
@@ -99,24 +98,17 @@ def list_builds(
 
     Returns:
         How the paths of each target's name begin; one with a path of its own has no other builds.
-        Empty if no output has anything beside it.
 
     Raises:
         StoreError: the store cannot be read.
 
     """
-    beside: dict[str, Sequence[str]] = {}  # on a disk: what lies in the folders of the outputs
-    if store.is_local:
-        above = {targets.all[i].output_path.rpartition("/")[0] for i in indices}
-        beside = {f"{folder}/": store.folders(f"{folder}/") for folder in above}
-        if not any(beside.values()):
-            return {}  # as at a first plan, of ten thousand steps
     starts = {
         i: _start(targets.all[i]) for i in indices if not has_chosen_path(targets.all[i].step)
     }
     new = dict.fromkeys(start for start in starts.values() if start not in listed)
     if new:
-        found = folders_by_start(store, new, beside)
+        found = folders_by_start(store, new)
         listed.update((start, found.get(start, [])) for start in new)
     return starts
 
@@ -128,15 +120,12 @@ def _start(target: Target) -> str:
     return target.output_path.removesuffix(target.step.hash_id)
 
 
-def folders_by_start(
-    store: Store, starts: Iterable[str], known: Mapping[str, Sequence[str]] = MappingProxyType({})
-) -> dict[str, list[str]]:
+def folders_by_start(store: Store, starts: Iterable[str]) -> dict[str, list[str]]:
     """Return the output folders whose paths are a start with a hash or a version behind it.
 
     Args:
         store: where they live.
         starts: `{prefix}/{name}_` and `{prefix}/{name}-` for hashes, with `/` for versions.
-        known: folders that were listed before, by how their paths begin.
 
     Returns:
         Start -> paths, without starts that have none.
@@ -153,7 +142,7 @@ def folders_by_start(
     for parent, inside in by_parent.items():
         asked += [f"{parent}/"] if store.is_local or len(inside) > _MANY else inside
     if store.is_local or len(asked) == 1:
-        listings = [known[start] if start in known else store.folders(start) for start in asked]
+        listings = [store.folders(start) for start in asked]
     else:
         from concurrent.futures import ThreadPoolExecutor
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from marin_build.identity.payload import HASH_ID_LENGTH, fingerprint_of
+from marin_build.observe.bare_prefix import is_bare
 from marin_build.pipeline.recipe import has_chosen_path
 from marin_build.plan import reasons as why
 from marin_build.plan.difference_text import describe_difference
@@ -46,6 +47,8 @@ def read_renamed(store: Store, plan: Plan, names_now: Callable[[], Collection[st
         StoreError: the store cannot be read.
 
     """
+    if is_bare(store, plan.targets):
+        return plan
     new = [d.index for d in plan.decisions if _has_no_past(plan, d)]
     ids = {} if len(new) == len(plan.decisions) else renames_among(plan.targets, plan.decisions)
     was, bases = _older_names(store, plan, new, names_now, ids) if new else ({}, {})

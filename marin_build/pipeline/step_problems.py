@@ -21,12 +21,9 @@ def problems_of(step: Any) -> Iterator[str]:
         yield from _version_problems(step)
     if not (step.writes_record is False and step.fingerprint_payload is None):
         yield from _record_problems(step)
-    if step.code is not None and step.code not in get_args(CodePolicy):
-        yield f"`code` is one of {', '.join(get_args(CodePolicy))}, not `{step.code}`"
-    if type(step.retries) is not int or step.retries < 0:
-        yield from _retries_problems(step.retries)
-    if step.timeout is not None and not _is_duration(step.timeout):
-        yield "`timeout` is a positive number of seconds"
+    is_retried = type(step.retries) is not int or step.retries != 0
+    if is_retried or step.code is not None or step.timeout is not None:
+        yield from _attempt_problems(step)
     for output in step.outputs or ():
         if not _is_inside(output):
             yield f"the output `{output}` is not a path inside the step's folder"
@@ -51,6 +48,14 @@ def problems_of(step: Any) -> Iterator[str]:
         yield from _budget_problems(step.budgets)
     if not (step.temp is False and step.keep is False):
         yield from _keeping_problems(step)
+
+
+def _attempt_problems(step: Any) -> Iterator[str]:
+    if step.code is not None and step.code not in get_args(CodePolicy):
+        yield f"`code` is one of {', '.join(get_args(CodePolicy))}, not `{step.code}`"
+    yield from _retries_problems(step.retries)
+    if step.timeout is not None and not _is_duration(step.timeout):
+        yield "`timeout` is a positive number of seconds"
 
 
 def _keeping_problems(step: Any) -> Iterator[str]:
@@ -98,7 +103,8 @@ def _word_problems(step: Any) -> Iterator[str]:
 
 def _retries_problems(retries: object) -> Iterator[str]:
     if type(retries) is int:
-        yield "`retries` must not be negative"
+        if retries < 0:
+            yield "`retries` must not be negative"
         return
     from marin_build.pipeline.retries import Retries
 

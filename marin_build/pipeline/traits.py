@@ -25,6 +25,7 @@ class Traits:
 
     Args:
         of_dev_versions: those that are built anew each time.
+        with_places: those whose output path does not follow from the prefix and their identity.
         with_needs: those that declare resources or budgets.
         with_texts: those of which more is written than their name, and attributes that are numbers.
         keys: the keys of the attributes of the other steps, which may be any texts, too.
@@ -32,6 +33,7 @@ class Traits:
     """
 
     of_dev_versions: frozenset[int]
+    with_places: frozenset[int]
     with_needs: frozenset[int]
     with_texts: frozenset[int]
     keys: frozenset[str]
@@ -39,11 +41,14 @@ class Traits:
 
 def traits_of(steps: Iterable[StepSpec]) -> Traits:
     """Return which of some steps have what few steps have."""
-    dev, needs, texts, keys = list[int](), list[int](), list[int](), set[str]()
+    dev, places, needs, texts = list[int](), list[int](), list[int](), list[int]()
+    keys = set[str]()
     for index, step in enumerate(steps):
         attrs = step.hash_attrs
-        if step.is_dev:
+        if (step.version is not None or "fingerprint" in attrs) and step.is_dev:
             dev.append(index)
+        if step.output_path_prefix is not None or step.override_output_path is not None:
+            places.append(index)
         if step.resources is not None or step.budgets:
             needs.append(index)
         if (
@@ -57,4 +62,6 @@ def traits_of(steps: Iterable[StepSpec]) -> Traits:
             texts.append(index)
         else:
             keys.update(attrs)
-    return Traits(frozenset(dev), frozenset(needs), frozenset(texts), frozenset(keys))
+    return Traits(
+        frozenset(dev), frozenset(places), frozenset(needs), frozenset(texts), frozenset(keys)
+    )
