@@ -48,7 +48,7 @@ def show(
     reads: Sequence[CrossRegionRead] = (),
     verbose: bool = False,
     only: Collection[Verb] = (),
-    place_of: Callable[[StepSpec], str] = lambda _step: "",
+    place_of: Callable[[StepSpec], str] | None = None,
     spec_of: Callable[[Target], str] = lambda _target: "",
     price_of: Callable[[ResourceConfig], str] = lambda _resources: "",
     ways_out: Sequence[tuple[str, str]] = (),
@@ -65,7 +65,8 @@ def show(
         reads: the reads of steps to build from other regions.
         verbose: whether to show a line for each target, reused ones too, and its declaration.
         only: show only lines with these verbs; empty: all.
-        place_of: the engine that a step is sent to; empty for one that is built here.
+        place_of: the engine that a step is sent to; empty for one that is built here, as all are
+            without it.
         spec_of: the file that this engine gets; empty where there is none.
         price_of: what an hour of resources costs, in words; empty if that is not known.
         ways_out: what can be done about drift, in words, and the command for that; shown if a line
@@ -90,7 +91,9 @@ def show(
         is_quiet = words.verb == "reuse" or (words.verb == "adopt" and index not in near)
         if words.verb in only if only else verbose or not is_quiet:
             target = every[index]
-            where = "" if words.verb in _STAYING else place_of(target.step)
+            where = ""
+            if place_of is not None and words.verb not in _STAYING:
+                where = place_of(target.step)
             row = _row(plan, index, words, estimates.get(index), where, verbose=verbose)
             rows.append(_sent(row, target, spec_of, price_of) if where else row)
         else:

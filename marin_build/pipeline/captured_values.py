@@ -140,7 +140,8 @@ def is_late(each: Captured, attrs: Mapping[str, Any]) -> bool:
         attrs: the attributes of the step in canonical form.
 
     """
-    now = each.now
+    cell = each.cell
+    now = each.now if cell is None or cell == _EMPTY else cell.cell_contents
     if now is each.then and (not each.is_attribute or isinstance(now, _SCALARS)):
         return False  # nearly all; a list that is the same may have other items
     if each.is_attribute:

@@ -207,6 +207,13 @@ class StepSpec(CountsByName):
             _compute_fingerprints([self])
         elif None in [dep._fingerprint for dep in self.deps]:  # noqa: SLF001 - its own class
             _compute_fingerprints(self.deps)
+        return self.identify()
+
+    def identify(self) -> str:
+        """Return the payload, and know the fingerprint; those of its dependencies are known.
+
+        So they are where steps are walked in the order of a graph.
+        """
         payload = payload_of(self, self._formula)
         if self._fingerprint is None:
             object.__setattr__(self, "_fingerprint", fingerprint_of(payload))

@@ -15,7 +15,7 @@ from marin_build.pipeline.declared_at import shown
 from marin_build.pipeline.refused_places import refused_places
 from marin_build.pipeline.traits import traits_of
 from marin_build.quick_dataclass import dataclass
-from marin_build.workspace.workspace import absolute_prefix
+from marin_build.workspace.workspace import absolute_prefix, former_identities
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -122,8 +122,9 @@ def make_targets(graph: Graph, workspace: Workspace, *, are_final: bool = True) 
     if workspace.adopted:
         elsewhere.update(graph.steps)
     prefix = workspace.prefix
+    has_former = bool(former_identities())
     for step, deps in zip(graph.steps, graph.deps, strict=True):
-        payload = step.payload
+        payload = step.payload if has_former else step.identify()
         target = Target(step, step.target_id, step.fingerprint, step.output_path_in(prefix))
         index = by_id.setdefault(target.id, len(targets))
         place_of.append(index)

@@ -29,6 +29,9 @@ class Kind(enum.StrEnum):
 
 
 _TO_BUILD = (Kind.RUN, Kind.WAIT)
+_INSISTING = (
+    why.Forced, why.Tainted, why.DevVersion, why.Cascade, why.Doubtful, why.OutputVanished
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +123,13 @@ class Plan:
     @property
     def rebuilt_anyway(self) -> frozenset[int]:
         """The targets that are built although they may be built already."""
-        insisting = why.Forced | why.Tainted | why.DevVersion | why.Cascade | why.Doubtful
         return frozenset(
-            d.index
-            for d in self.decisions
-            if isinstance(d.reason, insisting)
-            or (isinstance(d.reason, why.OutputVanished) and d.reason.lost)
+            [
+                d.index
+                for d in self.decisions
+                if isinstance(d.reason, _INSISTING)
+                and (d.reason.lost if isinstance(d.reason, why.OutputVanished) else True)
+            ]
         )
 
     @property

@@ -246,7 +246,7 @@ class Planned:
             reads=self.reads,
             verbose=verbose,
             only=only,
-            place_of=self.engine.place_of,
+            place_of=self.engine.place_of if self.engine.sends_steps else None,
             spec_of=spec_of,
             price_of=price_of,
             ways_out=ways_out,
