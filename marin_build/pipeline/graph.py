@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from marin_build.errors import CycleError
+from marin_build.pipeline.traits import traits_of
 from marin_build.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from marin_build.pipeline.step_spec import StepSpec
+    from marin_build.pipeline.traits import Traits
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Graph:
     """Steps in topological order. `deps[i]` are indices into `steps`, all below i."""
 
     steps: tuple[StepSpec, ...]
     deps: tuple[tuple[int, ...], ...]
     roots: tuple[int, ...]
+
+    @cached_property
+    def traits(self) -> Traits:
+        """Which of its steps have what few steps have."""
+        return traits_of(self.steps)
 
 
 def build_graph(roots: Iterable[StepSpec]) -> Graph:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import field
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from marin_build.errors import SpecificationError, combined
@@ -12,13 +11,13 @@ from marin_build.identity.canonical import canonical_text, quoted
 from marin_build.identity.payload import deep_fingerprint
 from marin_build.pipeline.command import Command
 from marin_build.pipeline.declared_at import shown
-from marin_build.pipeline.refused_places import refused_places
+from marin_build.pipeline.refused_places import lies_among_ours, refused_places
 from marin_build.pipeline.traits import traits_of
 from marin_build.quick_dataclass import dataclass
 from marin_build.workspace.workspace import absolute_prefix, former_identities
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Sequence
 
     from marin_build.errors import MarinBuildError
     from marin_build.pipeline.graph import Graph
@@ -62,11 +61,12 @@ class LaterTargets:
     error: MarinBuildError | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Targets:
     """All targets in topological order; `deps` and `requested` are indices into `all`.
 
-    `later` has the expansions of the pipeline, those that others returned after them.
+    `traits` says which of them have what few have. `later` has the expansions of the pipeline,
+    those that others returned after them.
     """
 
     all: tuple[Target, ...]
@@ -74,15 +74,11 @@ class Targets:
     requested: tuple[int, ...]
     workspace: Workspace
     by_id: dict[str, int] = field(repr=False)
+    traits: Traits = field(repr=False)
     later: tuple[LaterTargets, ...] = ()
 
     def __len__(self) -> int:
         return len(self.all)
-
-    @cached_property
-    def traits(self) -> Traits:
-        """Which of them have what few steps have."""
-        return traits_of([target.step for target in self.all])
 
     def dependents(self) -> list[list[int]]:
         """Return, for each target, the targets that need it."""
@@ -118,7 +114,8 @@ def make_targets(graph: Graph, workspace: Workspace, *, are_final: bool = True) 
     by_id: dict[str, int] = {}
     errors: list[MarinBuildError] = []
     places = _places(workspace, ())
-    elsewhere = {s for s in graph.steps if s.output_path_prefix or s.override_output_path}
+    traits, suspects = graph.traits, list[Target]()
+    elsewhere = {graph.steps[i] for i in traits.with_places}
     if workspace.adopted:
         elsewhere.update(graph.steps)
     prefix = workspace.prefix
@@ -133,6 +130,8 @@ def make_targets(graph: Graph, workspace: Workspace, *, are_final: bool = True) 
             errors.append(_leak_error(step, leak, workspace))
         if index == len(targets):
             targets.append(target)
+            if "/" in target.id or step.version is not None or elsewhere:
+                suspects.append(target)
             was_merged = len(targets) != len(place_of)
             merged_deps.append(
                 tuple(dict.fromkeys([place_of[dep] for dep in deps])) if was_merged else deps
@@ -140,16 +139,19 @@ def make_targets(graph: Graph, workspace: Workspace, *, are_final: bool = True) 
         elif (clash := clash_of(targets[index], target, workspace)) is not None:
             errors.append(clash)
     if are_final:
-        errors.extend(pin_errors(graph.steps, workspace))
-    errors.extend(_dev_errors(graph.steps, workspace))
-    refused = dict(refused_places(((t.step, t.output_path) for t in targets), workspace))
+        errors.extend(pin_errors([graph.steps[i] for i in sorted(traits.with_pins)], workspace))
+    if traits.of_dev_versions:
+        errors.extend(_dev_errors(graph.steps, workspace))
+    placed = targets if lies_among_ours(prefix) else [t for t in suspects if t.step in elsewhere]
+    refused = dict(refused_places([(t.step, t.output_path) for t in placed], workspace))
     errors.extend(refused.values())
-    placed = [t for t in targets if t.step not in refused] if refused else targets
-    errors.extend(_path_errors(placed, workspace, is_plain=not elsewhere))
+    errors.extend(_path_errors(targets, suspects, refused, workspace))
     if errors:
         raise combined(errors)
     requested = tuple(dict.fromkeys(place_of[root] for root in graph.roots))
-    return Targets(tuple(targets), tuple(merged_deps), requested, workspace, by_id)
+    if len(targets) != len(graph.steps):
+        traits = traits_of([target.step for target in targets])
+    return Targets(tuple(targets), tuple(merged_deps), requested, workspace, by_id, traits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,8 +211,6 @@ def pin_errors(steps: Iterable[StepSpec], workspace: Workspace) -> Iterator[Mari
 def _dev_errors(steps: Sequence[StepSpec], workspace: Workspace) -> Iterator[MarinBuildError]:
     """Yield an error for each step without a dev version that depends on a dev version."""
     dev = {step for step in steps if step.version is not None and step.is_dev}
-    if not dev:
-        return
     for step in steps:
         if step in dev or dev.isdisjoint(step.deps):
             continue
@@ -270,27 +270,32 @@ def _have_same_code(one: StepSpec, other: StepSpec) -> bool:
 
 
 def _path_errors(
-    targets: Sequence[Target], workspace: Workspace, *, is_plain: bool
+    targets: Sequence[Target],
+    suspects: Sequence[Target],
+    refused: Container[StepSpec],
+    workspace: Workspace,
 ) -> list[MarinBuildError]:
     """Return an error for every output path that equals, or lies inside, another's.
 
     Args:
         targets: all targets.
+        suspects: those whose output may lie inside another one. Below one prefix only a name with a
+            slash, or a version, can.
+        refused: steps whose places are refused already.
         workspace: has the project.
-        is_plain: whether name and identity give each of them its path.
 
     """
-    # Below one prefix only a name with a slash, or a version, can lie inside another output.
-    suspects = [t for t in targets if not is_plain or "/" in t.id or t.step.version is not None]
     if not suspects:
         return []
     by_path: dict[str, Target] = {}
     errors: list[MarinBuildError] = []
     for target in targets:
-        other = by_path.setdefault(target.output_path, target)
+        other = target if target.step in refused else by_path.setdefault(target.output_path, target)
         if other is not target:
             errors.append(_nested(target, other, "and", workspace))
     for target in suspects:
+        if target.step in refused:
+            continue
         parent = target.output_path
         while "/" in parent.rstrip("/"):
             parent = parent.rstrip("/").rpartition("/")[0]

@@ -26,6 +26,8 @@ class Traits:
     Args:
         of_dev_versions: those that are built anew each time.
         with_places: those whose output path does not follow from the prefix and their identity.
+        with_inputs: those that read external inputs.
+        with_pins: those of which a fingerprint is expected.
         with_needs: those that declare resources or budgets.
         with_texts: those of which more is written than their name, and attributes that are numbers.
         keys: the keys of the attributes of the other steps, which may be any texts, too.
@@ -34,6 +36,8 @@ class Traits:
 
     of_dev_versions: frozenset[int]
     with_places: frozenset[int]
+    with_inputs: frozenset[int]
+    with_pins: frozenset[int]
     with_needs: frozenset[int]
     with_texts: frozenset[int]
     keys: frozenset[str]
@@ -41,7 +45,8 @@ class Traits:
 
 def traits_of(steps: Iterable[StepSpec]) -> Traits:
     """Return which of some steps have what few steps have."""
-    dev, places, needs, texts = list[int](), list[int](), list[int](), list[int]()
+    dev, places, inputs = list[int](), list[int](), list[int]()
+    pins, needs, texts = list[int](), list[int](), list[int]()
     keys = set[str]()
     for index, step in enumerate(steps):
         attrs = step.hash_attrs
@@ -49,6 +54,10 @@ def traits_of(steps: Iterable[StepSpec]) -> Traits:
             dev.append(index)
         if step.output_path_prefix is not None or step.override_output_path is not None:
             places.append(index)
+        if step.inputs:
+            inputs.append(index)
+        if step.expected_fingerprint is not None:
+            pins.append(index)
         if step.resources is not None or step.budgets:
             needs.append(index)
         if (
@@ -63,5 +72,11 @@ def traits_of(steps: Iterable[StepSpec]) -> Traits:
         else:
             keys.update(attrs)
     return Traits(
-        frozenset(dev), frozenset(places), frozenset(needs), frozenset(texts), frozenset(keys)
+        frozenset(dev),
+        frozenset(places),
+        frozenset(inputs),
+        frozenset(pins),
+        frozenset(needs),
+        frozenset(texts),
+        frozenset(keys),
     )

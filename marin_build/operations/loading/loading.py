@@ -117,7 +117,8 @@ def load(options: PipelineOptions, only: str | None = None, needed: Sequence[str
     with without_garbage_collector():
         declared = _declare(options, only, needed)
         settings, workspace = declared.settings, declared.workspace
-        steps = (target.step for target in declared.targets.all)
+        targets = declared.targets
+        steps = (targets.all[index].step for index in targets.traits.with_places)
         store = store_of(steps, workspace.prefix)
         return Loaded(
             settings, workspace, declared.pipeline, declared.targets, store, current_host()
