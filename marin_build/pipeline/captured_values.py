@@ -64,7 +64,8 @@ class _Shared:
     Args:
         code, module: of the functions.
         names: what they may read from their module; attributes of values are among them.
-        assigned: names around them that they assign to.
+        cells: the names of their cells; None for one that they assign to (`nonlocal`): that is
+            what a function keeps between its calls, no input of it.
         globals: what the names of the module stood for last.
 
     """
@@ -72,7 +73,7 @@ class _Shared:
     code: types.CodeType
     module: dict[str, Any]
     names: frozenset[str]
-    assigned: frozenset[str]
+    cells: tuple[str | None, ...]
     globals: tuple[Captured, ...]
 
     def is_valid_for(self, module: dict[str, Any]) -> bool:
@@ -103,7 +104,7 @@ def captured_by(fn: object, attrs: Mapping[str, Any]) -> tuple[Captured, ...]:
     named = [] if shared.names.isdisjoint(attrs) else _named(function, shared.names, attrs)
     if function.__closure__ is None and not named:
         return shared.globals
-    cells = _in_cells(function, shared.assigned, attrs)
+    cells = _in_cells(function, shared.cells, attrs)
     if not named and not shared.globals:
         return tuple(cells)
     seen = {each.name for each in named}
@@ -122,8 +123,7 @@ def contradictions(
         and _contradicts(attrs[each.name], each.then)
         and _is_read(each)
     ]
-    bound = _bound_in(fn)
-    if bound:
+    if bound := _bound_in(fn):
         found += [
             (name, value)
             for name, value in bound.items()
@@ -177,7 +177,9 @@ def _shared_by(function: types.FunctionType) -> _Shared:
         for name in sorted(names)
         if name in module and not name.startswith("__") and isinstance(module[name], _PLAIN)
     ]
-    made = _Shared(code, module, names, _assigned_by(code), tuple(found))
+    assigned = _assigned_by(code)
+    cells = tuple([None if name in assigned else name for name in code.co_freevars])
+    made = _Shared(code, module, names, cells, tuple(found))
     _shared[id(code)] = made
     return made
 
@@ -204,7 +206,7 @@ def _names_in(code: types.CodeType) -> frozenset[str]:
 
 def _in_cells(
     function: types.FunctionType,
-    assigned: frozenset[str],
+    names: tuple[str | None, ...],
     attrs: Mapping[str, Any],
     seen: frozenset[int] = frozenset(),
 ) -> list[Captured]:
@@ -212,24 +214,24 @@ def _in_cells(
 
     Args:
         function: has the cells.
-        assigned: names that it assigns to (`nonlocal`): what it keeps between its calls, no input.
+        names: theirs; see `_Shared`.
         attrs: the attributes of the step in canonical form.
         seen: the functions around it.
 
     """
     found: list[Captured] = []
-    cells = function.__closure__ or ()
-    for name, cell in zip(function.__code__.co_freevars, cells, strict=True):
-        if name in assigned:
+    for name, cell in zip(names, function.__closure__ or (), strict=True):
+        if name is None:
             continue
-        then = _content(cell)
+        then = _UNSET if cell == _EMPTY else cell.cell_contents
         if name in attrs:
-            found.append(Captured(name, function, cell, then, _may_agree(attrs[name], then)))
+            agrees = attrs[name] is then or _may_agree(attrs[name], then)
+            found.append(Captured(name, function, cell, then, agrees))
         elif then is not _UNSET:
             found.append(Captured(name, function, cell, then))
         if type(then) is types.FunctionType and id(then) not in seen:
             within = seen | {id(function), id(then)}
-            found += _in_cells(then, _shared_by(then).assigned, attrs, within)
+            found += _in_cells(then, _shared_by(then).cells, attrs, within)
     return found
 
 

@@ -62,7 +62,9 @@ def check_and_freeze(step: Any, kind: type) -> None:
 
 def _settle_deps(step: Any, kind: type) -> None:
     """Put the dependencies of a step into a list of steps that cannot be changed."""
-    if not isinstance(step.deps, tuple):
+    if type(step.deps) is list:  # nearly always
+        object.__setattr__(step, "deps", FrozenList(step.deps))
+    elif not isinstance(step.deps, tuple):
         hint = how_to_declare(step.deps) if callable(step.deps) else None
         _put(step, "deps", _as_tuple(step.deps, kind), hint)
     for dep in step.deps:

@@ -18,6 +18,7 @@ from marin_build.pipeline.names import is_dev_version
 from marin_build.pipeline.output_file import DeclaredFile, file_of
 from marin_build.pipeline.step_checks import EMPTY, NONE_OF_THEM, check_and_freeze
 from marin_build.pipeline.step_identity import dependency_names, hash_of_attributes, payload_of
+from marin_build.quick_dataclass import open_while_made
 from marin_build.workspace.places import is_relative
 from marin_build.workspace.workspace import (
     CodePolicy,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from marin_build.workspace.workspace import Workspace
 
 
+@open_while_made
 @dataclass(frozen=True, slots=True, eq=False)
 class StepSpec(CountsByName):
     """One step: a name, what builds it, what it needs, and its identity attributes.
