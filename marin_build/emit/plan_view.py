@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from marin_build.emit.plan_rows import Row, Shown, folded, folded_alike
+from marin_build.emit.plan_rows import (
+    FEWEST_FOLDED,
+    MOST_ROWS,
+    Row,
+    Shown,
+    first_pattern,
+    folded,
+    folded_alike,
+)
 from marin_build.pipeline.declared_at import shown
 from marin_build.pipeline.resources import CpuDevice, accelerators_text
 from marin_build.plan.block_reasons import (
@@ -74,13 +82,15 @@ def show(
 
     """
     rows: list[Row] = []
+    lines: list[tuple[_Words, int]] = []  # rows that say no more than these words
     hidden = plan.pruned
     estimates = estimate.steps if is_long(estimate) else {}
     adopts = any(isinstance(decision.reason, Adopted) for decision in plan.decisions)
     near = _near_what_is_built(plan) if adopts else frozenset()
     said: dict[tuple[int, ...], _Words] = {}  # by reason: many decisions share one
     verbs: Counter[Verb] = Counter()
-    every = plan.targets.all
+    every, with_needs = plan.targets.all, plan.targets.traits.with_needs
+    is_bare = not (verbose or estimates or with_needs or place_of)
     for decision in plan.decisions:
         index = decision.index
         if index in drift:
@@ -90,6 +100,9 @@ def show(
         verbs[words.verb] += 1
         is_quiet = words.verb == "reuse" or (words.verb == "adopt" and index not in near)
         if words.verb in only if only else verbose or not is_quiet:
+            if is_bare:
+                lines.append((words, index))
+                continue
             target = every[index]
             where = ""
             if place_of is not None and words.verb not in _STAYING:
@@ -98,6 +111,7 @@ def show(
             rows.append(_sent(row, target, spec_of, price_of) if where else row)
         else:
             hidden += is_quiet
+    rows += _rows_of(plan, lines)
     if verbose or "reuse" in only:
         rows += [_pruned(plan, index) for index in plan.pruned_indices if index not in drift]
     is_drift_shown = bool(drift) and not plan.assumed and (not only or "drift" in only)
@@ -114,6 +128,34 @@ def show(
         *_next(plan, again),
         ways_out=tuple(ways_out) if is_drift_shown else (),
     )
+
+
+def _rows_of(plan: Plan, lines: Sequence[tuple[_Words, int]]) -> list[Row]:
+    """Return rows that say nothing but words: many of them are merged at once.
+
+    So `folded` would merge them at first; but to make a row for each of 100,000 takes long.
+    """
+
+    def row(words: _Words, index: int) -> Row:
+        return _row(plan, index, words, None, "", verbose=False)
+
+    if len(lines) <= MOST_ROWS:
+        return [row(*line) for line in lines]
+    every = plan.targets.all
+    pattern_of = first_pattern([every[index].name for _, index in lines])
+    groups: dict[tuple[Verb, str, str, str], list[tuple[_Words, int]]] = {}
+    for line in lines:
+        words, index = line
+        place = _place(plan, index) if words.is_own else ""
+        key = (words.verb, words.why, place, pattern_of(every[index].name))
+        groups.setdefault(key, []).append(line)
+    rows: list[Row] = []
+    for (_, _, _, pattern), group in groups.items():
+        if len(group) < FEWEST_FOLDED:
+            rows += [row(*line) for line in group]
+        else:
+            rows.append(row(*group[0])._replace(target=pattern, targets=len(group)))
+    return rows
 
 
 def _near_what_is_built(plan: Plan) -> frozenset[int]:
