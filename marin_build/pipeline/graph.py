@@ -46,9 +46,9 @@ def build_graph(roots: Iterable[StepSpec]) -> Graph:
         while pending:
             step = pending[-1]
             if step not in order:
-                # What an open step needs lay above it, and has its place in the order by now.
-                missing = [] if step in open_steps else [d for d in step.deps if d not in order]
-                if missing:
+                places = [order.get(dep, -1) for dep in step.deps]
+                if -1 in places:
+                    missing = [dep for dep in step.deps if dep not in order]
                     open_steps[step] = None
                     if not open_steps.keys().isdisjoint(missing):
                         raise _cycle([*open_steps], next(d for d in missing if d in open_steps))
@@ -56,7 +56,7 @@ def build_graph(roots: Iterable[StepSpec]) -> Graph:
                     continue
                 open_steps.pop(step, None)
                 order[step] = len(order)
-                deps.append(tuple(dict.fromkeys([order[dep] for dep in step.deps])))
+                deps.append(tuple(dict.fromkeys(places)))
             pending.pop()
     return Graph(tuple(order), tuple(deps), tuple([order[root] for root in wanted]))
 

@@ -93,12 +93,13 @@ def downstream(targets: Targets, of: Iterable[int]) -> set[int]:
 
 
 def _reached(links: Sequence[Sequence[int]], start: Iterable[int]) -> set[int]:
-    pending = list(start)
-    found = set(pending)
-    while pending:
-        fresh = [index for index in links[pending.pop()] if index not in found]
-        found.update(fresh)
-        pending.extend(fresh)
+    found = set(start)
+    pending = list(found)
+    for index in pending:  # and what is appended meanwhile
+        for link in links[index]:
+            if link not in found:
+                found.add(link)
+                pending.append(link)
     return found
 
 
