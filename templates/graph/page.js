@@ -167,7 +167,7 @@ function startPage() {
     else show();
     const lit = litTargets(model, state, texts);
     const long = state.path && data.path_text ? `: ${data.path_text}` : "";
-    byId("count").textContent = lit ? `${lit.size} of ${model.nodes.length}${long}` : "";
+    byId("count").textContent = lit ? `${numberText(lit.size)} of ${numberText(model.nodes.length)}${long}` : "";
     if (lit && state.only) page.fit();
   }
 

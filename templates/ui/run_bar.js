@@ -8,10 +8,6 @@ const BAR_PARTS = [
 const TALLY = ["reused", "failed", "stopped", "interrupted", "blocked", "begun", "waiting"];
 const TALLY_WORDS = { begun: "running", reused: "built by others", waiting: "left to another run" };
 
-function numberText(number) {
-  return number.toLocaleString("en-US");
-}
-
 // `seconds`: how long it takes so far.
 function tallyText(run, seconds) {
   const of = run.to_build === null ? "" : ` of ${numberText(run.to_build)}`;

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.emit.graph.details import About, Details
 from marin_build.emit.graph.live import LiveTarget
-from marin_build.emit.graph.page import as_html
+from marin_build.emit.graph.page import as_html, page_script
 from marin_build.emit.graph.picture import Node, Picture
 from marin_build.emit.templates import Templates
 from tests.page_reader import data_in
@@ -76,3 +76,13 @@ def test_what_an_attribute_calls_a_secret_is_left_out(workspace: Workspace) -> N
     page = as_html(PICTURE, About(title="t"), details, Templates(workspace))
     assert "hunter2" not in page
     assert data_in(page)["nodes"][1]["attrs"] == {"db": {"api_key": "[secret]"}}
+
+
+def test_no_two_scripts_declare_the_same_name(workspace: Workspace) -> None:
+    """All are one function: the later declaration would silently win in both files."""
+    live = ("ui/live_states", "ui/following", "ui/run_bar", "ui/live_graph")
+    script = page_script(Templates(workspace), live).partition('"use strict";')[2]
+    names = re.findall(r"^(?:function|const|let|class) (\w+)", script, re.MULTILINE)
+    assert len(names) > 100
+    assert sorted(set(names)) == sorted(names)
+    assert not re.search(r"^ *//", script, re.MULTILINE), "comments stay behind"
