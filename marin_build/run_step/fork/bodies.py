@@ -22,15 +22,16 @@ import socket
 import sys
 import time
 from contextlib import suppress
-from dataclasses import astuple, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from marin_build.errors import StoppedError
 from marin_build.pipeline.retries import KILLED
 from marin_build.protocol.living_work import PATIENCE, kill_work, living_work
 from marin_build.run_step.body import Done
-from marin_build.run_step.fork.child import PACKET, lift_limit, pack, restore_limit, unpack
+from marin_build.run_step.fork.child import lift_limit, restore_limit
 from marin_build.run_step.fork.guard import Guard
+from marin_build.run_step.fork.messages import PACKET, pack, packed_request, unpack
 from marin_build.run_step.fork.template_process import RELEASE, serve
 from marin_build.run_step.interpreter_end import flush_files
 from marin_build.run_step.patient_store import tell_news
@@ -56,7 +57,6 @@ class ForkBodies:
     """
 
     def __init__(self, session: Session, slots: int, *, reuse: bool = False) -> None:
-        self._reuse = reuse
         limit = lift_limit()
         pairs = _socket_pairs(slots + 1)
         self._kills = OomKills()
@@ -85,7 +85,7 @@ class ForkBodies:
         channel, done, left, killed = self._slots[slot], None, "", ""
         parts: list[bytes] = []
         try:
-            channel.send(pack(astuple(request)))
+            channel.send(packed_request(request))
             while packet := self._next(channel):
                 match unpack(packet):
                     case ["waits", str(text)]:
@@ -99,8 +99,8 @@ class ForkBodies:
                     case [int(status), float(cpu), int(peak)]:
                         if done is None:
                             done = _death(status, killed)
-                            if not self._reuse:  # else earlier bodies are counted, too
-                                done = replace(done, peak_memory=peak, cpu_seconds=cpu)
+                        if peak:  # else earlier bodies of that process are counted, too
+                            done = replace(done, peak_memory=peak, cpu_seconds=cpu)
                         return done.with_left(left)
                     case ["part", bytes(part)]:
                         parts.append(part)
