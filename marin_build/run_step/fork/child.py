@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from marin_build.protocol.living_work import MARK
 from marin_build.run_step.body import EXPIRED, Done, Request, described, run_body
-from marin_build.run_step.fork.messages import FREE, answer, pack, receive_order, unpack
+from marin_build.run_step.fork.messages import pack, receive_order, say_done, unpack
 from marin_build.run_step.interpreter_end import end_as_interpreter, flush_files, is_wrapper
 from marin_build.run_step.leftover_processes import die_with_parent
 from marin_build.run_step.resource_usage import OWN, Meter
@@ -71,35 +71,31 @@ class Child:
         """Run the bodies that are ordered, until one leaves a thread or a process behind.
 
         Args:
-            orders: brings requests, each with the pipe for its output and the channel for its
-                answer; closed after the last one.
+            orders: brings requests, each with the pipe for its output, and takes the answers;
+                closed after the last one.
             once: end after the first.
 
         """
-        channel = -1
         try:
             self._begin()
             surroundings = None if once else _Surroundings()
             hooks = None if once else ExitHooks()
             while True:
-                packet, pipe, channel = receive_order(orders)
+                packet, pipe = receive_order(orders)
                 if not packet:
                     break
                 request = Request(*unpack(packet))
                 log = _print_to(pipe, request.log)
-                is_last = self._build(request, channel, hooks)
+                done, is_last = self._build(request, orders, hooks)
                 if surroundings is None or is_last:
+                    say_done(orders, done, is_free=False)
                     break  # the template kills what is left, and forks another one
-                os.environ.pop(MARK, None)
                 surroundings.restore()
                 surroundings.be_silent(log)
-                os.close(channel)
-                channel = -1
-                orders.send(FREE)
+                say_done(orders, done, is_free=True)
         except BaseException as error:  # noqa: BLE001 - a fork must never return into its parent's code
-            if channel >= 0:
-                with suppress(Exception):
-                    answer(channel, Done(1, described(error)))
+            with suppress(Exception):
+                say_done(orders, Done(1, described(error)), is_free=False)
         finally:
             os._exit(0)
 
@@ -113,8 +109,10 @@ class Child:
         die_with_parent(self.parent)
         resource.setrlimit(resource.RLIMIT_NOFILE, self.limits)
 
-    def _build(self, request: Request, channel: int, hooks: ExitHooks | None) -> bool:
-        """Run a body and answer; return whether the process must end with it."""
+    def _build(
+        self, request: Request, orders: socket.socket, hooks: ExitHooks | None
+    ) -> tuple[Done, bool]:
+        """Run a body; return how it ended, and whether the process must end with it."""
         # The kernel counts for the template what a process has used that runs one body.
         meter = None if hooks is None else Meter.begin(OWN)
         is_last = True
@@ -125,7 +123,7 @@ class Child:
             if not is_last:
                 is_last = any(map(is_wrapper, flush_files(self.early)))
             if is_last:
-                end_as_interpreter(lambda text: _tell(channel, text), self.early)
+                end_as_interpreter(lambda text: _tell(orders, text), self.early)
 
         os.environ[MARK] = request.nonce
         if request.gpus:
@@ -139,16 +137,15 @@ class Child:
                 stream.flush()
             except Exception:  # noqa: BLE001, S110 - the step may have closed or replaced it
                 pass
-        answer(channel, done)
-        return is_last
+        return done, is_last
 
 
-def _tell(channel: int, text: str) -> None:
+def _tell(orders: socket.socket, text: str) -> None:
     """Have the run say what the body waits for."""
     with suppress(Exception):
         sys.stderr.write(f"{text}\n")
     with suppress(OSError):
-        os.write(channel, pack(("waits", text)))
+        orders.send(pack(("waits", text)))
 
 
 class _Surroundings:
@@ -160,6 +157,7 @@ class _Surroundings:
 
     def restore(self) -> None:
         """Restore them, and the signal handlers. Changes to modules stay: a worker costs that."""
+        os.environ.pop(MARK, None)
         if _variables() != self._environ:
             former = {os.fsdecode(name): os.fsdecode(self._environ[name]) for name in self._environ}
             for name in os.environ.keys() - former.keys():

@@ -25,7 +25,7 @@ from marin_build.run_step.fork.messages import PACKET, send_order
 
 if TYPE_CHECKING:
     import io
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from marin_build.run_step.session import Session
 
@@ -38,12 +38,13 @@ _SHORT = 0.2
 """Seconds: a body that took less is followed by others soon."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    """A child, and the socket that takes its orders."""
+@dataclass(slots=True, eq=False)
+class _Forked:
+    """A child, and the socket that takes its orders and brings its answers, until it is silent."""
 
     pid: int
     orders: socket.socket
+    is_silent: bool = False
 
 
 class Children:
@@ -55,7 +56,7 @@ class Children:
         reuse: whether they take one body after the other.
         poller: watches over them.
         early: files that were open before there were children.
-        set_free: called with the process id of a worker that waits for the next body.
+        hear: called with the process id of a child and a packet that it sent.
 
     """
 
@@ -67,27 +68,28 @@ class Children:
         reuse: bool,
         poller: Poller,
         early: Sequence[io.IOBase],
-        set_free: Callable[[int], None],
+        hear: Callable[[int, bytes], None],
     ) -> None:
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._child = Child(session, os.getpid(), (limit, hard), early)
-        self._reuse, self._poller, self._set_free = reuse, poller, set_free
-        self._workers: dict[socket.socket, _Waiting] = {}  # by slot
-        self._fresh: deque[_Waiting] = deque()
+        self._reuse, self._poller, self._pass_on = reuse, poller, hear
+        self._all: dict[int, _Forked] = {}  # by process
+        self._workers: dict[socket.socket, _Forked] = {}  # by slot
+        self._fresh: deque[_Forked] = deque()
         self._idle = 0  # slots whose body has ended and that have no other yet
         self._in_a_row = 0
         self._forks = 0
 
     @property
-    def pids(self) -> list[int]:
-        """The processes that can still be given orders."""
-        return [child.pid for child in (*self._workers.values(), *self._fresh)]
+    def pids(self) -> Iterable[int]:
+        """The processes that have not been forgotten."""
+        return self._all
 
     def hand_over(self, slot: socket.socket, packet: bytes, pipe: int, *, alone: bool) -> int:
         """Give a request to the worker of a slot, or to a fresh child; return its process.
 
         Args:
-            slot: takes the answers.
+            slot: where the request came from.
             packet: the request.
             pipe: takes what the body prints.
             alone: the child must not have run anything before, nor run anything after.
@@ -97,30 +99,24 @@ class Children:
 
         """
         self._idle = max(0, self._idle - 1)
-        channel = slot.fileno()
-        if not alone:
-            return self._hand_to_worker(slot, packet, pipe, channel)
-        if (worker := self._workers.pop(slot, None)) is not None:
-            self._let_go(worker)
+        if alone and (worker := self._workers.pop(slot, None)) is not None:
+            self.forget(worker.pid)  # its socket closes, and so it ends
         while True:
-            child = self._fresh.popleft() if self._fresh else self._fork()
+            child = self._fresh_one() if alone else self._worker_of(slot)
             try:
-                send_order(child.orders, packet, pipe, channel)
+                send_order(child.orders, packet, pipe)
             except OSError:  # it died meanwhile
-                continue
-            finally:
-                self._let_go(child)
-            return child.pid
-
-    def _hand_to_worker(self, slot: socket.socket, packet: bytes, pipe: int, channel: int) -> int:
-        while True:
-            worker = self._workers.get(slot) or self._fork(slot)
-            try:
-                send_order(worker.orders, packet, pipe, channel)
-            except OSError:  # it died meanwhile
-                self._dismiss(worker)
+                self.forget(child.pid)
             else:
-                return worker.pid
+                return child.pid
+
+    def _fresh_one(self) -> _Forked:
+        return self._fresh.popleft() if self._fresh else self._fork(once=True)
+
+    def _worker_of(self, slot: socket.socket) -> _Forked:
+        if slot not in self._workers:
+            self._workers[slot] = self._fork(once=False)
+        return self._workers[slot]
 
     def has_ended(self, seconds: float) -> None:
         """Take note that a body ended which took so long."""
@@ -133,19 +129,27 @@ class Children:
             return
         with suppress(OSError):  # too many processes: the next request reports it
             for _ in range(self._idle - len(self._fresh) + self._in_a_row):
-                self._fresh.append(self._fork())
+                self._fresh.append(self._fork(once=True))
                 self._forks += 1
                 if self._forks == _MANY:
                     use_huge_pages()
 
     def forget(self, pid: int) -> None:
-        """Give no more orders to a process that is gone."""
-        for child in (*self._workers.values(), *self._fresh):
-            if child.pid == pid:
-                self._dismiss(child)
+        """Hear the last words of a child, and give it no more orders."""
+        if (child := self._all.get(pid)) is None:
+            return
+        while self._hear(child):
+            pass
+        del self._all[pid]
+        if child in self._fresh:
+            self._fresh.remove(child)
+        for slot in [slot for slot, worker in self._workers.items() if worker is child]:
+            del self._workers[slot]
+        if not child.is_silent:
+            self._poller.forget(child.orders.fileno())
+        child.orders.close()
 
-    def _fork(self, slot: socket.socket | None = None) -> _Waiting:
-        """Fork a child: the worker of a slot, or one for any slot."""
+    def _fork(self, *, once: bool) -> _Forked:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         try:
@@ -157,41 +161,28 @@ class Children:
         if pid == 0:
             ours.close()
             self._poller.close_all()
-            self._child.work(theirs, once=slot is None)
+            self._child.work(theirs, once=once)
         theirs.close()
-        child = _Waiting(pid, ours)
-        if slot is not None:
-            self._workers[slot] = child
+        child = self._all[pid] = _Forked(pid, ours)
         self._poller.watch(ours.fileno(), lambda: self._hear(child))
         return child
 
-    def _hear(self, child: _Waiting) -> None:
-        """Take note that a worker has ended a body, or that a child is gone."""
-        packet = b""
+    def _hear(self, child: _Forked) -> bool:
+        """Take the next packet of a child; return whether there was one."""
+        if child.is_silent:
+            return False
         try:
             packet = child.orders.recv(PACKET)
-        except BlockingIOError:  # the descriptor was another's when it could be read
-            return
+        except BlockingIOError:
+            return False
         except ConnectionResetError:
-            pass
+            packet = b""
         if packet:
-            self._set_free(child.pid)
-        else:
-            self._dismiss(child)
-
-    def _dismiss(self, child: _Waiting) -> None:
-        """Give no more orders to a child: it ends when it is done."""
-        if child in self._fresh:
-            self._fresh.remove(child)
-            self._let_go(child)
-        for slot, worker in list(self._workers.items()):
-            if worker is child:
-                del self._workers[slot]
-                self._let_go(child)
-
-    def _let_go(self, child: _Waiting) -> None:
+            self._pass_on(child.pid, packet)
+            return True
+        child.is_silent = True
         self._poller.forget(child.orders.fileno())
-        child.orders.close()
+        return False
 
 
 class Poller:

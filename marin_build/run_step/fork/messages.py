@@ -1,17 +1,22 @@
-"""What applier, template and children send each other: requests, answers, and descriptors.
+"""What applier, template and children send each other.
+
+    applier --- request, signal ---> template --- request, pipe ---> child
+       ^---- waits, part, ended ------' ^---- waits, part, done, free ---'
 
 All of it is plain tuples, numbers and strings, packed by the quickest means: each page that packing
-touches in a child is a page fault. A request is the fields of Request, a signal (index, number); an
-answer is the fields of Done, if they are long in parts, or of a process that is gone its status,
-CPU seconds and peak memory, as from wait4. Only sockets without a name carry them, so no other user
-can put bytes of his own in their place.
+touches in a child is a page fault. Only sockets without a name carry them, so no other user can put
+bytes of his own in their place.
+
+A request is the fields of Request, a signal (index, number). A child says ("done", answer), or as a
+worker that can take the next body ("free", answer): the packed fields of Done, or nothing if they
+were sent in parts before. The template keeps that until all that the body started is gone, and then
+says ("ended", answer, status, CPU seconds, peak memory, left, killed): the applier wakes once.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import marshal
-import os
 import socket
 import struct
 from operator import attrgetter
@@ -20,18 +25,15 @@ from typing import TYPE_CHECKING, Any
 from marin_build.run_step.body import Done, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 
 PACKET = 1 << 17
 """Bytes of the longest packet; a longer answer is sent in parts."""
-FREE = b"free"
-"""What a worker says when it can take the next body."""
-_PART = PACKET - 1024
+_PART = PACKET - 4096
 _LONGEST_ORDER = 1 << 13
-_NUMBERS = struct.Struct("2i")
-_SPACE = socket.CMSG_SPACE(_NUMBERS.size)
-_NOT_FOR_PROGRAMS = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+_NUMBER = struct.Struct("i")
+_SPACE = socket.CMSG_SPACE(_NUMBER.size)
 
 pack, unpack = marshal.dumps, marshal.loads
 
@@ -48,48 +50,64 @@ def packed_request(request: Request) -> bytes:
     return pack(_of_request(request))
 
 
+def ended(
+    answer: bytes | None,
+    usage: tuple[int, float, int] = (0, 0.0, 0),
+    left: str = "",
+    killed: str = "",
+) -> bytes:
+    """Return the packet that says that a body, and all it started, is gone.
+
+    Args:
+        answer: what its process said; None: it died.
+        usage: wait status, CPU seconds and peak memory, as from wait4; without a peak it is not
+            known what the body used.
+        left: what it left and should not have, for people.
+        killed: why the lease keeper killed it.
+
+    """
+    return pack(("ended", answer, *usage, left, killed))
+
+
 def packed_done(done: Done) -> bytes:
-    """Return the packet that says how a body ended; a child sends it with `answer`."""
+    """Return an answer."""
     return pack(_of_done(done))
 
 
-def answer(channel: int, done: Done) -> None:
-    """Send how a body ended, in parts if it is long.
+def unpacked_done(answer: bytes, parts: Sequence[bytes]) -> Done:
+    """Return what an answer says, or if it is empty, what the parts before it say."""
+    return Done(*unpack(answer or b"".join(parts)))
+
+
+def say_done(orders: socket.socket, done: Done, *, is_free: bool) -> None:
+    """Have a child answer its template.
 
     Args:
-        channel: descriptor of the socket to the applier.
+        orders: the socket to the template.
         done: the answer.
+        is_free: whether the child can take the next body.
 
     """
-    packet = packed_done(done)
-    if len(packet) > _PART:
-        for start in range(0, len(packet), _PART):
-            os.write(channel, pack(("part", packet[start : start + _PART])))
-        packet = pack(("whole",))
-    os.write(channel, packet)
+    answer = packed_done(done)
+    if len(answer) > _PART:
+        for start in range(0, len(answer), _PART):
+            orders.send(pack(("part", answer[start : start + _PART])))
+        answer = b""
+    orders.send(pack(("free" if is_free else "done", answer)))
 
 
-def send_order(orders: socket.socket, packet: bytes, pipe: int, channel: int) -> None:
-    """Hand a request to a child, with descriptors of its own.
-
-    Args:
-        orders: the socket to the child.
-        packet: the request.
-        pipe: takes what the body prints.
-        channel: takes the answers.
+def send_order(orders: socket.socket, packet: bytes, pipe: int) -> None:
+    """Hand a request to a child, and the pipe that takes what the body prints.
 
     Raises:
         OSError: the child is gone.
 
     """
-    numbers = _NUMBERS.pack(pipe, channel)
-    orders.sendmsg([packet], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, numbers)])
+    descriptor = _NUMBER.pack(pipe)
+    orders.sendmsg([packet], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptor)])
 
 
-def receive_order(orders: socket.socket) -> tuple[bytes, int, int]:
-    """Return the next request, its pipe and its channel; an empty one if there are no more."""
-    packet, ancillary, *_ = orders.recvmsg(_LONGEST_ORDER, _SPACE, _NOT_FOR_PROGRAMS)
-    if not packet:
-        return packet, -1, -1
-    pipe, channel = _NUMBERS.unpack(ancillary[0][2])
-    return packet, pipe, channel
+def receive_order(orders: socket.socket) -> tuple[bytes, int]:
+    """Return the next request and its pipe; an empty one if there are no more."""
+    packet, ancillary, *_ = orders.recvmsg(_LONGEST_ORDER, _SPACE)
+    return packet, _NUMBER.unpack(ancillary[0][2])[0] if packet else -1

@@ -27,7 +27,8 @@ class Body:
 
     `began`: when, on the monotonic clock; `alone`: whether its process runs no other body; `asked`:
     whether it was asked to end; `leaving`: what it left, once it has ended; `is_still`: whether the
-    keeper holds it still; `killed`: why the keeper killed it.
+    keeper holds it still; `killed`: why the keeper killed it; `answer`: what its process said of it
+    at last.
     """
 
     request: Request
@@ -42,6 +43,7 @@ class Body:
     leaving: Leaving | None = None
     is_still: bool = False
     killed: str = ""
+    answer: bytes | None = None
 
     def hear(self, word: Word) -> None:
         """Take note of what the keeper does with it, and say so."""

@@ -17,7 +17,7 @@ from marin_build.run_step.fork.child import own_streams
 from marin_build.run_step.fork.children import Children, Poller
 from marin_build.run_step.fork.guard import ignore_signals
 from marin_build.run_step.fork.leaving import Leaving
-from marin_build.run_step.fork.messages import PACKET, pack, packed_done, unpack
+from marin_build.run_step.fork.messages import PACKET, ended, packed_done, unpack
 from marin_build.run_step.fork.template_body import Body
 from marin_build.run_step.interpreter_end import forget_parent
 from marin_build.run_step.lease_keeper import Keeper
@@ -84,7 +84,7 @@ class _Template:
         self._poller = Poller()
         self._children = Children(
             session, limit=limit, reuse=reuse, poller=self._poller, early=early,
-            set_free=self._set_free,
+            hear=self._hear,
         )  # fmt: skip
         self._is_over = False
 
@@ -157,8 +157,7 @@ class _Template:
         except OSError as error:  # no more processes, memory or descriptors, just now
             why = f"cannot start a process: {str(error.strerror).lower()}"
             with suppress(OSError):
-                slot.send(packed_done(Done(1, why, cause="infra")))
-                slot.send(pack((0, 0.0, 0)))
+                slot.send(ended(packed_done(Done(1, why, cause="infra"))))
 
     def _run(self, slot: socket.socket, packet: bytes) -> None:
         request = Request(*unpack(packet))
@@ -180,11 +179,21 @@ class _Template:
         self._bodies[pid] = body
         self._poller.watch(read, lambda: self._read(body))
 
-    def _set_free(self, pid: int) -> None:
-        """Finish the body of a worker, whose process goes on and waits for the next body."""
-        if (body := self._bodies.pop(pid, None)) is not None:
-            self._leave(body, pid, 0)
-            self._see_off()
+    def _hear(self, pid: int, packet: bytes) -> None:
+        """Take what a child says of its body."""
+        if (body := self._bodies.get(pid)) is None:
+            return
+        match unpack(packet):
+            case ["done", bytes(answer)]:
+                body.answer = answer
+            case ["free", bytes(answer)]:  # its process goes on
+                body.answer = answer
+                del self._bodies[pid]
+                self._leave(body, pid, 0)
+                self._see_off()
+            case _:
+                with suppress(OSError):
+                    body.channel.send(packet)
 
     def _read(self, body: Body, blocks: int = 1) -> None:
         """Take what a body printed, as much as is there or so many blocks."""
@@ -260,11 +269,7 @@ class _Template:
             self._keeper.outlives(body.output)
             self._kept_on[body.request.index] = body.output
         with suppress(OSError):
-            if left.refused:
-                body.channel.send(pack(("left", left.refused)))
-            if body.killed:
-                body.channel.send(pack(("killed", body.killed)))
-            body.channel.send(pack(left.usage))
+            body.channel.send(ended(body.answer, left.usage, left.refused, body.killed))
         self._children.has_ended(time.monotonic() - body.began)
 
     def _flush(self) -> None:
