@@ -142,14 +142,14 @@ class QuickHolding(Holding):
         return blob.version if is_ours else None
 
     def _finish(self, publication: Publication) -> None:
-        said = {"manifest": publication.manifest, "has_artifact": publication.has_artifact}
-        record = publication.record.model_copy(update=said)
-        point_to_latest(self.store, self.output, record)
+        point_to_latest(self.store, self.output, publication.record)
         others = {}
         if publication.has_artifact and not publication.keeps_artifact:
             others[layout.ARTIFACT] = artifact_file(publication.artifact, self.output)
         token = STATUS_SUCCESS.encode()
-        if not self.begun.finish(record.to_bytes(), others, layout.STATUS, token, layout.LEASE):
+        if not self.begun.finish(
+            publication.as_record(), others, layout.STATUS, token, layout.LEASE
+        ):
             self.state = transition(self.state, Event.OVERTAKEN)
             raise self._lost()
         self.sealed = publication
