@@ -270,6 +270,11 @@ class KernelLocks:
         self._taken: dict[tuple[str, int], LockFile] = {}
         self._left: list[LockFile] = []  # they were deleted while outputs were locked in them
 
+    def open(self) -> None:
+        """Open the file of the prefix: what is forked from now on shares the locks."""
+        with self._guard, suppress(OSError):
+            self._file_of(self._prefix)
+
     def take(self, output: str) -> OutputLock | None:
         """Take the lock on an output; return None if another has it.
 

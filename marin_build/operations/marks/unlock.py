@@ -40,12 +40,6 @@ class UnlockedTarget:
     target: str
     lease: Lease | None
 
-    def holder_died(lease: Lease) -> bool:
-        log = local_log_path(target.output_path, target.id, lease)
-        if lease.lock and _is_free(target.output_path, lease.lock):
-            return not is_worked_on(loaded.host, lease, log)
-        return is_abandoned(loaded.host, lease, log)
-
     killed: tuple[Process, ...] = ()
 
 
@@ -76,6 +70,12 @@ def unlock_target(
             return ()
         log = local_log_path(target.output_path, target.id, lease)
         return living_work(lease.nonce, log, lease.run)
+
+    def holder_died(lease: Lease) -> bool:
+        log = local_log_path(target.output_path, target.id, lease)
+        if lease.lock and _is_free(target.output_path, lease.lock):
+            return not is_worked_on(loaded.host, lease, log)
+        return is_abandoned(loaded.host, lease, log)
 
     killed: tuple[Process, ...] = ()
     if kill and lease is not None and not lease.is_sealed:
