@@ -100,6 +100,8 @@ class Child:
             os._exit(0)
 
     def _begin(self) -> None:
+        if self.session.locks is not None:
+            self.session.locks.forget()  # what outlives this step must not hold what others build
         gc.freeze()  # what the template has made since it froze what there was
         _signal.set_wakeup_fd(-1)
         _signal.signal(_signal.SIGINT, _signal.default_int_handler)
