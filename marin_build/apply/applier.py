@@ -43,7 +43,8 @@ class Applier:
         drifted: the reused targets that drifted; the totals name them.
         report_every: seconds between two reports that steps still run; 0: none are made.
         stream_logs: whether the lines that steps print are reported.
-        on_event: called with every event.
+        in_one_thread: whether `on_event` is called in the thread of `run` alone: it takes longer.
+        on_event: called with every event, with one at a time.
 
     """
 
@@ -63,6 +64,7 @@ class Applier:
         drifted: tuple[DriftedTargets, ...] = (),
         report_every: float = 0.0,
         stream_logs: bool = False,
+        in_one_thread: bool = False,
         on_event: Callable[[Event], None],
     ) -> None:
         self._plan = plan
@@ -93,6 +95,7 @@ class Applier:
             once=once,
             tend=self._look_around,
             grace_after_kill=GRACE_AFTER_KILL if session.launch is None else GRACE_OF_GANG,
+            in_one_thread=in_one_thread,
             on_event=on_event,
         )
 

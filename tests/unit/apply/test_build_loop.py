@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from marin_build import Retries, StepSpec
 from marin_build.apply import build_loop, events, looker, waiting
 from marin_build.apply.applier import Applier
-from marin_build.apply.build_loop import GRACE
+from marin_build.apply.deadlines import GRACE
 from marin_build.apply.looker import Looker
 from marin_build.errors import CorruptStateError, StoreAwayError, StoreDeniedError, StoreError
 from marin_build.pipeline.targets import Targets
@@ -32,7 +32,7 @@ from marin_build.protocol.look import Seen
 from marin_build.protocol.record_reader import Built
 from marin_build.run_step.commit_retry import LONGEST
 from marin_build.run_step.session import Session
-from marin_build.run_step.workers import INTERRUPTED, Ended, Start
+from marin_build.run_step.workers import INTERRUPTED, Ended, Lingers, Start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -61,6 +61,9 @@ class Play:
         self.most = 0
         self.interrupts: list[float] = []
         self.interrupt: Callable[[], None] = lambda: None
+
+    def answer_to(self, hear: Callable[[Ended | Lingers], None]) -> None:
+        """All answers are returned by `wait`."""
 
     def start(self, request: Start) -> None:
         self.started.append(request)
