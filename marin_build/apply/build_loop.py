@@ -79,12 +79,10 @@ class BuildLoop:
         fail_fast: then end the running steps, too.
         once: a failed target is not tried again, whatever its step declares.
         is_open: whether it waits for more targets until it is closed.
-        tend: called with the seconds of the monotonic clock, each time that something may have
-            happened; returns when to call it at the latest, or None: whenever that is.
+        tend: called by the thread of `run` with the seconds of the monotonic clock, each time that
+            it wakes; returns when to call it at the latest, or None: whenever that is.
         grace_after_kill: seconds to wait for the end of what was killed.
-        in_one_thread: whether `tend` and `on_event` are called in the thread of `run` alone: that
-            then settles what the threads of the workers have built, which takes longer.
-        on_event: called with every event, with one at a time.
+        on_event: called with every event, one at a time, by the thread in which it happened.
 
     """
 
@@ -102,7 +100,6 @@ class BuildLoop:
         is_open: bool = False,
         tend: Callable[[float], float | None] = lambda _now: None,
         grace_after_kill: float = GRACE_AFTER_KILL,
-        in_one_thread: bool = False,
         on_event: Callable[[Event], None],
     ) -> None:
         self._books = threading.Lock()
@@ -122,7 +119,6 @@ class BuildLoop:
         self._deadlines = Deadlines()
         self._added: deque[tuple[int, Iterable[int]]] = deque()
         self._is_open = is_open
-        self._in_one_thread = in_one_thread
         self._is_stopped = False
         self._interrupts = 0
         self._ending = False
@@ -134,8 +130,7 @@ class BuildLoop:
     def run(self) -> None:
         """Build everything that can be built."""
         self._began = time.monotonic()
-        if not self._in_one_thread:
-            self._isolation.answer_to(self._hear)
+        self._isolation.answer_to(self._hear)
         try:
             answers: Sequence[Ended | Lingers] = ()
             while (pause := self._go_on(answers)) is not None:
@@ -178,7 +173,6 @@ class BuildLoop:
                 return  # nobody waits for it any more
             try:
                 self._settle(answer)
-                self._tend_at = self._tend(time.monotonic())
                 self._start_ready()
             except BaseException as error:  # noqa: BLE001 - the thread of `run` raises it
                 self._error = error if self._error is None else self._error

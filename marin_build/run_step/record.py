@@ -197,16 +197,17 @@ def keep_source(store: Store, prefix: str, run: str, code: Code) -> str | None:
     written does not fail the step: the output is good, and the next step tries again.
     """
     document = code_document(code)
-    if not document.parts or any(forms_in(document.to_bytes().decode())):
-        return None  # a secret in the source stays where it is: in the project
     mark = (run, document.key)
-    if mark not in _kept:
-        _kept.add(mark)  # first: others of equal code need not wait for the write
-        path = code_document_path(prefix, document.key)
-        try:
-            store.put_if_absent(path, document.to_bytes())
-        except StoreError:
-            _kept.discard(mark)
+    if mark in _kept:
+        return document.key
+    data = document.to_bytes()
+    if not document.parts or any(forms_in(data.decode())):
+        return None  # a secret in the source stays where it is: in the project
+    _kept.add(mark)  # first: others of equal code need not wait for the write
+    try:
+        store.put_if_absent(code_document_path(prefix, document.key), data)
+    except StoreError:
+        _kept.discard(mark)
     return document.key
 
 

@@ -31,7 +31,6 @@ def build(
     *,
     argv: Sequence[str] | None = None,
     on_start: Callable[[Callable[[], None]], None] | None = None,
-    in_one_thread: bool = False,
 ) -> ApplyFinished:
     """Build a plan from this machine; Ctrl-C, SIGTERM or a closed terminal end it in good order.
 
@@ -40,15 +39,16 @@ def build(
     Args:
         ready: the plan, and what the build loop needs to know of it.
         terms: how to handle failures, isolation, leases, the journal and the trace.
-        on_event: called with every event, one at a time, by the thread that has built a step.
+        on_event: called with every event, in the thread of the caller.
         argv: the command line to name in records; None: that of this process.
         on_start: called with a function that ends the run in good order; any thread may call it.
-        in_one_thread: whether `on_event` is called in this thread alone, which takes longer.
 
     """
+    from marin_build.apply.delivery import Delivery
     from marin_build.apply.journal_writer import Journaling
 
-    journal = Journaling(on_event)
+    delivery = Delivery(on_event)
+    journal = Journaling(delivery)
     parts: Parts | None = None
     if ready.plan.waiting and not ready.planned.folder:
         from marin_build.apply.parts import Parts
@@ -60,7 +60,7 @@ def build(
         parts or journal,
         argv=argv,
         stops_after=terms.stops_after,
-        in_one_thread=in_one_thread,
+        delivery=delivery,
     )
     loaded, session = ready.planned.loaded, part.session
 
@@ -93,7 +93,7 @@ def build(
                     argv=argv,
                     stops_after=failures_left(terms, parts),
                     run=session.run,
-                    in_one_thread=in_one_thread,
+                    delivery=delivery,
                 )
                 running.callback(part.runner.close)
                 kept = _keep_grown(kept, further.planned, session, on_event)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from marin_build.apply.applier import Applier
+    from marin_build.apply.delivery import Delivery
     from marin_build.apply.events import ApplyFinished, Event
     from marin_build.apply.parts import Parts
     from marin_build.operations.building.prepare_apply import ReadyToBuild, Terms
@@ -72,7 +73,7 @@ def begin_part(
     argv: Sequence[str] | None,
     stops_after: int | None,
     run: str | None = None,
-    in_one_thread: bool = False,
+    delivery: Delivery | None = None,
 ) -> Part:
     """Make what builds a plan.
 
@@ -83,7 +84,7 @@ def begin_part(
         argv: the command line to name in records; None: that of this process.
         stops_after: the number of failures after which nothing more is started; None: no number.
         run: the id of the run that goes on; None: it begins.
-        in_one_thread: whether `on_event` is called in the thread that builds the part alone.
+        delivery: passes events on in the thread that builds the part.
 
     """
     from marin_build.apply.applier import Applier
@@ -125,7 +126,7 @@ def begin_part(
         drifted=ready.drifted,
         report_every=loaded.settings.progress_every,
         stream_logs=terms.stream_logs,
-        in_one_thread=in_one_thread,
+        delivery=delivery,
         on_event=on_event,
     )
     return Part(ready, session, runner, applier, queued)

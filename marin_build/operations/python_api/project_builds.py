@@ -86,9 +86,7 @@ class ProjectBuilds(ProjectBase):
             on_drift=on_drift,
             stream_logs=stream_logs,
         )
-        if on_event is None:
-            return self._apply(request, terms, lambda _event: None)
-        return self._apply(request, terms, on_event, in_one_thread=True)
+        return self._apply(request, terms, on_event or (lambda _event: None))
 
     def events(self, *targets: str, **options: Unpack[ApplyOptions]) -> Iterator[Event]:
         """Build as `apply` does, in a thread of its own, and yield every event.
@@ -133,8 +131,6 @@ class ProjectBuilds(ProjectBase):
         terms: Terms,
         on_event: Callable[[Event], None],
         on_start: _OnStart | None = None,
-        *,
-        in_one_thread: bool = False,
     ) -> ApplyFinished:
         from marin_build.operations.building.apply_errors import FailureCollector
         from marin_build.operations.building.isolation import with_isolation
@@ -175,9 +171,7 @@ class ProjectBuilds(ProjectBase):
 
                 ready = prepare_build(planned, on_event=note)
                 argv = ("Project.apply", *request.targets)
-                totals = build(
-                    ready, terms, note, argv=argv, on_start=on_start, in_one_thread=in_one_thread
-                )
+                totals = build(ready, terms, note, argv=argv, on_start=on_start)
         failures.raise_unless_built(totals)
         return totals
 
