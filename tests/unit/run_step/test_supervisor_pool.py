@@ -26,16 +26,19 @@ if TYPE_CHECKING:
     from tests.unit.conftest import TargetsOf
 
 
-class Bodies:
+class Played:
     """Bodies that are never run: what would run them is played."""
 
     is_spent = False
+
+    def __init__(self) -> None:
+        self.was_signalled = threading.Event()
 
     def tend(self) -> float | None:
         return None
 
     def signal(self, index: int, number: int) -> None:
-        """Nothing runs."""
+        self.was_signalled.set()
 
     def close(self) -> None:
         """Nothing runs."""
@@ -80,8 +83,9 @@ class Run:
             return build(start.index, asked_to_end)
 
         patch.setattr(supervisor_pool, "build_target", build_target)
-        session: Any = SimpleNamespace(store=SimpleNamespace(is_local=True))
-        bodies: Any = Bodies()
+        session: Any = SimpleNamespace(store=SimpleNamespace(is_local=True), close=lambda: None)
+        self.bodies = Played()
+        bodies: Any = self.bodies
         self.pool = SupervisorPool(session, bodies, jobs)
         schedule = Schedule(range(len(targets)), targets.deps)
         options = {"on_event": self.events.append, **options}
@@ -179,8 +183,8 @@ def test_an_interrupt_ends_all_threads_and_starts_nothing(
         begun.release()
         if index < 4:
             return Succeeded(1, 0.0)
-        while not asked():
-            pass
+        run.bodies.was_signalled.wait()
+        assert asked()
         return Interrupted(1)
 
     run = Run(monkeypatch, targets_of([() for _ in range(20)]), build, 3)
