@@ -205,6 +205,8 @@ class Inputs:
         if manifest is None:
             missing = missing_output(target.step.outputs, found, None)
             return [missing] if target.step.outputs and missing else []
+        if (*found,) == manifest:
+            return []
         changes: FileChanges = compare(_own(manifest), _own(found))
         if changes.added and target.step.override_output_path is not None:
             changes = replace(changes, added=())

@@ -177,14 +177,24 @@ def _environment(
     """Return what the step ran in, with the distributions that its code imports."""
     if here is None:
         return None
-    return Environment(
-        python=here.python,
-        distributions=distributions_of(code.modules) if code is not None else {},
-        locks=dict(here.locks),
-        image=here.image,
-        variables=dict(variables),
-    )
+    modules = code.modules if code is not None else ()
+    key = (id(here), modules, tuple(variables.items()))
+    made = _environments.get(key)
+    if made is None or made[0] is not here:
+        environment = Environment(
+            python=here.python,
+            distributions=distributions_of(modules),
+            locks=dict(here.locks),
+            image=here.image,
+            variables=dict(variables),
+        )
+        made = _environments[key] = here, environment
+    return made[1]
 
+
+_environments: dict[tuple[object, ...], tuple[Here, Environment]] = {}
+"""What was made of a run's place, the modules of a step's code, and its variables: most steps of a
+run are equal in these."""
 
 _kept: set[tuple[str, str]] = set()
 """Run and key of what was written beside outputs: once for all steps of equal code, or input."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from marin_build import StepSpec
+from marin_build import Retries, StepSpec
 from marin_build.apply.build_loop import BuildLoop
 from marin_build.apply.events import Event, StepEnded, StepStarted
 from marin_build.plan.outcomes import Failed, Interrupted, Outcome, Reused, Succeeded
@@ -154,10 +154,11 @@ def test_failures_and_retries_in_many_threads_end_the_run(
     monkeypatch: pytest.MonkeyPatch, make: Callable[..., Targets], seed: int
 ) -> None:
     chance, dag = random.Random(seed), _layers(6, 12)
+    quick = Retries(limit=1, wait=0.001)
     steps: list[StepSpec] = []
     for index, above in enumerate(dag):
         needs = [steps[dep] for dep in chance.sample(above, min(2, len(above)))]
-        steps.append(StepSpec(name=f"s{index}", fn=print, deps=needs, retries=1))
+        steps.append(StepSpec(name=f"s{index}", fn=print, deps=needs, retries=quick))
     targets = make(*steps)
     fails = [chance.choice([0, 0, 0, 0, 0, 1, 9]) for _ in targets.all]
     tries: Counter[int] = Counter()
