@@ -104,8 +104,16 @@ def run_body(
         if not done.has_failed:
             said = f"after it had returned: {described(error)}"
             done = replace(done, exit_code=1, message=said, artifact=None)
-    used = meter.read()
-    return replace(done, peak_memory=used.peak_memory, cpu_seconds=used.cpu_seconds)
+    cpu_seconds, peak_memory = meter.read()
+    return Done(
+        done.exit_code,
+        done.message,
+        done.artifact,
+        peak_memory,
+        cpu_seconds,
+        done.cause,
+        done.is_finished,
+    )
 
 
 def _run(target: Target, *, is_interruptible: bool) -> Done:
