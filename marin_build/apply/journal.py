@@ -7,6 +7,7 @@ line that was cut, because the writer may have been killed.
 from __future__ import annotations
 
 import json
+import math
 from contextlib import suppress
 from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii
@@ -33,6 +34,7 @@ _encode = json.JSONEncoder().encode
 _PLAIN: dict[type, Callable[[Any], str]] = {
     str: encode_basestring_ascii,
     int: int.__repr__,
+    float: lambda number: repr(number) if math.isfinite(number) else _encode(number),
     bool: {False: "false", True: "true"}.__getitem__,
     type(None): {None: "null"}.__getitem__,
 }
