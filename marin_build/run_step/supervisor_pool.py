@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from marin_build.plan.outcomes import Failed
+from marin_build.run_step.bookkeeping import Bookkeeping
 from marin_build.run_step.supervisor import build_target
 from marin_build.run_step.workers import Ended, Lingers, Start
 
@@ -45,9 +46,7 @@ class SupervisorPool:
         self._asked_to_end: dict[int, str] = {}
         # A local store answers in microseconds: supervisors that take turns there are faster
         # than ones that fight for the interpreter at every call. A remote store is waited for.
-        self._bookkeeping: AbstractContextManager[object] = (
-            threading.Lock() if session.store.is_local else nullcontext()
-        )
+        self._turns = threading.Lock() if session.store.is_local else None
         self._threads = [
             threading.Thread(target=self._supervise, args=(slot,), daemon=True)
             for slot in range(jobs)
@@ -104,13 +103,18 @@ class SupervisorPool:
 
     def _supervise(self, slot: int) -> None:
         here = self._here
+        turn = Bookkeeping(self._turns) if self._turns is not None else None
         while (request := here.next or self._requests.get()) is not None:
-            outcome = self._build(slot, request)
+            outcome = self._build(slot, request, turn or nullcontext())
             here.is_free, here.next = True, None
             self._hear(Ended(request.index, outcome))
             here.is_free = False
+            if turn is not None:
+                turn.step_over(goes_on=here.next is not None)
 
-    def _build(self, slot: int, request: Start) -> Outcome:
+    def _build(
+        self, slot: int, request: Start, bookkeeping: AbstractContextManager[object]
+    ) -> Outcome:
         index = request.index
         try:
             return build_target(
@@ -120,7 +124,7 @@ class SupervisorPool:
                 slot=slot,
                 asked_to_end=lambda: self._asked_to_end.get(index, ""),
                 tell=lambda text: self._hear(Lingers(index, text)),
-                bookkeeping=self._bookkeeping,
+                bookkeeping=bookkeeping,
             )
         except BaseException as error:  # noqa: BLE001 - a lost answer would hang the run
             return Failed(0, _BUG, f"{type(error).__name__}: {error}")
