@@ -106,8 +106,8 @@ def run_body(
             done = replace(done, exit_code=1, message=said, artifact=None)
     if meter is None:
         return done
-    used = meter.read()
-    return replace(done, peak_memory=used.peak_memory, cpu_seconds=used.cpu_seconds)
+    cpu_seconds, peak_memory = meter.read()
+    return replace(done, peak_memory=peak_memory, cpu_seconds=cpu_seconds)
 
 
 def _run(target: Target, *, is_interruptible: bool) -> Done:
