@@ -57,6 +57,10 @@ class Host:
         """What the machine believes the date to be."""
         return self._wall_zero + self._rate * now
 
+    def jump(self, seconds: float) -> None:
+        """Have a person, or a time server, set another date."""
+        self._wall_zero += seconds
+
 
 class Actor:
     """A process, or a thread of one."""

@@ -1,0 +1,82 @@
+"""A `gc` of this version on a local disk: tombstones first, then what is still not used is deleted.
+
+The calls are those of `delete_output.Deleter`, whose own paths are those of the real disk.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from marin_build.errors import MarinBuildError
+from marin_build.protocol import layout
+from marin_build.protocol.lease import COLLECTING, Lease
+from marin_build.protocol.look import look
+from marin_build.protocol.status import STATUS_DELETING
+from marin_build.protocol.tombstone import Tombstone, put_tombstone
+from tests.sim.local_protocol import KernelLeases
+from tests.sim.machine import Disk, Process
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.sim.bucket import Faults
+    from tests.sim.machine import Machine
+    from tests.sim.world import World
+
+
+@dataclass(slots=True)
+class Collector:
+    """One run of `gc`."""
+
+    world: World
+    machine: Machine
+    faults: Faults
+    outputs: list[str]
+    offset_of: Callable[[str], int]
+
+    def start(self, after: float) -> None:
+        """Begin after some seconds."""
+        process = Process(self.machine, "gc")
+        actor = process.thread()
+        actor.nonce = f"{COLLECTING}1"
+        disk = Disk(self.machine, self.faults, actor)
+        leases = KernelLeases(self.machine, process, self.offset_of)
+
+        def run() -> None:
+            marked: dict[str, str] = {}
+            for output in self.outputs:
+                with suppress(MarinBuildError):
+                    blob = disk.get(f"{output}/{layout.STATUS}")
+                    if blob is not None and blob.data == b"SUCCESS":
+                        tombstone = Tombstone("SUCCESS", "u", "t", "g-1")
+                        version = put_tombstone(disk, output, blob.version, tombstone)  # type: ignore[arg-type]
+                        marked |= {output: version} if version is not None else {}
+            actor.wait(self.world.random.choice((0.01, 2.0)))
+            for output, version in marked.items():
+                opened = leases.take(output, disk)
+                if opened is None:
+                    continue
+                with suppress(MarinBuildError):
+                    self._delete(disk, output, version)
+                leases.release(output, opened)
+            actor.listen()
+
+        actor.start(run, after)
+
+    def _delete(self, disk: Disk, output: str, version: str) -> None:
+        seen = look(disk, output)  # type: ignore[arg-type]
+        if seen.status_version != version or seen.lease is not None:
+            return
+        lease = Lease("gc", 1.0, run=f"{COLLECTING}1", nonce=f"{COLLECTING}1", boot="none")
+        path, status = f"{output}/{layout.LEASE}", f"{output}/{layout.STATUS}"
+        held = disk.put_if_absent(path, lease.encode())
+        if held is None:
+            return
+        if disk.replace_if(status, STATUS_DELETING.encode(), version) is None:
+            disk.delete_if(path, held)
+            return
+        with disk.locked(status):  # moved away as a whole
+            disk.step("rename", output, writes=True)
+            self.machine.move_away(disk.actor, output)
