@@ -107,6 +107,20 @@ def parse_attempt(data: bytes, path: str) -> EndedAttempt:
         ) from None
 
 
+def recorded(record: bytes | None) -> Committed | None:
+    """Return what a record says was committed with it; None if the document of its attempt says it.
+
+    Args:
+        record: its bytes; None if there is none. A damaged one says nothing.
+
+    """
+    try:
+        document = table(parse_json(record or b""))
+        return _committed({**document, "record": document}) if document.get("manifest") else None
+    except (ValueError, KeyError):
+        return None
+
+
 def _bounded(message: str | None) -> str | None:
     return None if message is None else shortened(message, LONGEST_MESSAGE)
 

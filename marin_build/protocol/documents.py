@@ -61,6 +61,13 @@ class Environment(_Document):
     """Name -> digest of the step's `env_vars`, without secrets; null: an older version wrote it."""
 
 
+class FileEntry(_Document):
+    """One file of an output: path inside it, size in bytes."""
+
+    path: str
+    size: int
+
+
 class Record(_Document):
     """What is written beside an output when it succeeded."""
 
@@ -110,13 +117,10 @@ class Record(_Document):
     """Whether the step said `keep=True`: `gc` deletes no such build."""
     fingerprint_payload: str | None = None
     """The text that the step brought with it to be recorded."""
-
-
-class FileEntry(_Document):
-    """One file of an output: path inside it, size in bytes."""
-
-    path: str
-    size: int
+    manifest: tuple[FileEntry, ...] | None = None
+    has_artifact: bool | None = None
+    """What was committed with it, where no document of its attempt says it: a step that was over
+    within a second has none."""
 
 
 class Publication(_Document):

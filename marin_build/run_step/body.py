@@ -239,6 +239,8 @@ class Request:
             process keeps it.
         log: local path of the file that takes what the body prints.
         gpus: the devices it gets, as CUDA_VISIBLE_DEVICES names them; empty: left as it is.
+        is_locked: whether the kernel's lock keeps others out while this process lives, or what it
+            forks: there may be no lease yet.
 
     """
 
@@ -247,6 +249,7 @@ class Request:
     held_since: float
     log: str
     gpus: tuple[str, ...] = ()
+    is_locked: bool = False
 
 
 class Bodies(Protocol):
@@ -254,6 +257,8 @@ class Bodies(Protocol):
 
     is_spent: bool
     """Whether no body can be run any more."""
+    makes_logs: bool
+    """Whether it makes the log of a body, and its folder, when the body prints something."""
 
     def run(self, slot: int, request: Request, tell: Callable[[str], None]) -> Done:
         """Run a body to its end; a body whose process died has `exit_code` 128 + signal.

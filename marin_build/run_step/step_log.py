@@ -85,12 +85,15 @@ class _CutFile:
     def __init__(self, path: str, limit: int) -> None:
         self._path, self._limit = path, limit
         self._folder = _folder_of(path)
+        self._above = _folder_of(os.path.dirname(path)) if self._folder is None else None
         self._descriptor = -1
         self._size = self._head = self._cut = 0
 
     def write(self, data: bytes) -> None:
         if self._descriptor < 0:
-            if _folder_of(self._path) != self._folder:
+            if self._folder is None:
+                self._make_folder()
+            elif _folder_of(self._path) != self._folder:
                 raise NotADirectoryError(f"the folder of {self._path} is another one now")
             self._descriptor = open_own(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
             self._size = os.fstat(self._descriptor).st_size
@@ -100,6 +103,13 @@ class _CutFile:
             data = data[written:]
         if self._size > self._limit:
             self._cut_middle()
+
+    def _make_folder(self) -> None:
+        """Make the folder of the log in that of the output, which is the one it was."""
+        if _folder_of(os.path.dirname(self._path)) != self._above:
+            raise NotADirectoryError(f"the folder of {self._path} is another one now")
+        with suppress(FileExistsError):
+            os.mkdir(os.path.dirname(self._path))
 
     def close(self) -> None:
         if self._descriptor >= 0:

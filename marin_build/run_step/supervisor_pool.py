@@ -88,6 +88,7 @@ class SupervisorPool:
         if not self._asked_to_end:  # else one may wait for a body that does not end
             for thread in self._threads:
                 thread.join(_ENDING)  # this process may fork again, best without threads
+        self._session.close()
 
     def _supervise(self, slot: int) -> None:
         while (request := self._requests.get()) is not None:

@@ -74,6 +74,7 @@ class ForkBodies:
         self._guard = Guard(be_template, ours, (control, *slots_))
         self._limit = limit
         self.is_spent = False
+        self.makes_logs = False
         self._control, *self._slots = ours
 
     def run(self, slot: int, request: Request, tell: Callable[[str], None]) -> Done:

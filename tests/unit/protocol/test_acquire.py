@@ -15,6 +15,7 @@ from marin_build.errors import MarinBuildError, StoppedError
 from marin_build.protocol.acquire import Finished, Held
 from marin_build.protocol.documents import Attempt
 from marin_build.protocol.held_target import Holding
+from marin_build.protocol.layout import RECORD
 from marin_build.protocol.look import Seen, look
 from marin_build.store.local import LocalStore
 
@@ -55,7 +56,7 @@ def test_a_target_that_was_seen_free_is_taken_with_two_requests(tmp_path: Path) 
     store = Faulty()
     hold(store, str(tmp_path), seen=Seen())
     assert store.writes == [f"create {LEASE}", f"create {STATUS}"]
-    assert store.reads == ["list .logs"], "on a disk; a remote store is not asked"
+    assert store.reads == [f"get {RECORD}", "list .logs"], "a remote store is not asked"
 
 
 def test_nothing_is_listed_remotely_where_nothing_was_ever_built(tmp_path: Path) -> None:

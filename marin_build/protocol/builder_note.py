@@ -1,0 +1,31 @@
+"""The note in the place of a record: who builds an output by the kernel's lock alone, or did.
+
+It has the words of a lease. Who finds it under the lock knows by it what a dead builder left
+working, and whose data lies there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from marin_build.errors import CorruptStateError
+from marin_build.protocol.lease import parse_lease
+
+if TYPE_CHECKING:
+    from marin_build.protocol.lease import Lease
+
+
+def note_of(data: bytes) -> Lease | None:
+    """Return who builds by the kernel's lock, from what lies in the place of a record; or None.
+
+    Args:
+        data: a record, or such a note.
+
+    """
+    if not data.startswith(b'{"worker_id":'):
+        return None
+    try:
+        lease = parse_lease(data, "")
+    except CorruptStateError:
+        return None
+    return lease if lease.nonce else None
