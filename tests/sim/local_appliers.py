@@ -1,43 +1,45 @@
-"""A run on one machine: slots that look, take, have bodies run, commit or fail; and its tick."""
+"""A run on one machine: slots that take, have bodies run, commit or fail; and its announcer."""
 
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from marin_build.errors import MarinBuildError, StoppedError
 from marin_build.protocol import layout
 from marin_build.protocol.acquire import Claimant, Finished, Foreign, Held
 from marin_build.protocol.documents import FileEntry, Provenance, Publication, Record
-from marin_build.protocol.lease import Lease
+from marin_build.protocol.held_target import Holding
+from marin_build.protocol.lease import TIME_TO_LIVE, Lease
 from marin_build.protocol.look import Watch
 from marin_build.protocol.manifest import manifest_of
+from marin_build.protocol.quick_holding import ANNOUNCE_AFTER, QuickHolding
+from marin_build.run_step.announcer import Announcer
+from marin_build.store.kernel_locks import KernelLocks
+from marin_build.store.lease_choice import MARK_SEEN_AFTER
 from tests.sim.local_family import LocalFamily
-from tests.sim.local_protocol import (
-    ANNOUNCE_AFTER,
-    MARK,
-    MARK_WAIT,
-    Busy,
-    Held1,
-    KernelLeases,
-    LocalClaimant,
-    OldAndNew,
-)
+from tests.sim.local_protocol import MARK, PREFIX, Beginner, Mutex, SimulatedLockFile
 from tests.sim.local_rules import Execution
 from tests.sim.machine import Disk, Process
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable
 
-    from marin_build.protocol.lease import Host as MachineName
+    from marin_build.protocol.look import Seen
+    from marin_build.store.base import Blob, Store
+    from marin_build.store.kernel_locks import LockFile
     from tests.sim.bucket import Faults
     from tests.sim.local_family import LocalWork
     from tests.sim.local_rules import LocalJudge
     from tests.sim.machine import Machine
-    from tests.sim.world import Host, World
+    from tests.sim.world import Actor, Host, World
 
+ANNOUNCE = TIME_TO_LIVE * ANNOUNCE_AFTER
+REGISTER_AFTER = 5.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 2.0
 
 
@@ -62,7 +64,22 @@ class LocalHabits:
     forces: frozenset[str] = frozenset()
     retries: int = 1
     tick: float = 0.0
-    """Seconds by which its tick is late at most."""
+    """Seconds by which its announcer is late at most."""
+
+
+class OlderClaimant(Claimant):
+    """A claimant that knows no notes in the place of records, and counts no logs as attempts."""
+
+    __slots__ = ()
+
+    def _record_without(self, seen: Seen) -> Blob | None:
+        del seen
+        return None
+
+    def _next_attempt(self, seen: Seen, record: Blob | None) -> int:
+        names = self.store.list(f"{self.output}/{layout.LOGS}")
+        newest = max((layout.attempt_number(name) or 0 for name in names), default=0)
+        return max(newest, seen.lease.attempt if seen.lease is not None else 0) + 1
 
 
 class LocalApplier:
@@ -79,52 +96,64 @@ class LocalApplier:
         targets: list[tuple[str, list[str]]],
         habits: LocalHabits,
         work: Callable[[], LocalWork],
-        offset_of: Callable[[str], int],
         host: Host | None = None,
         beside: LocalApplier | None = None,
     ) -> None:
         self.world, self.machine, self.faults, self.judge = world, machine, faults, judge
-        self.name, self.habits, self.invent, self._targets = name, habits, work, targets
+        self.name, self.habits, self.invent, self.targets = name, habits, work, targets
         self.host = host or machine.host
         self.process = beside.process if beside is not None else Process(machine, name, self.host)
         self.process.runs += 1
-        self._sees_kernel = habits.way in (Way.KERNEL, Way.DOCUMENTS)
-        self.leases = (
-            KernelLeases(machine, self.process, offset_of) if self._sees_kernel else None
-        )
+        self.disk = Disk(machine, faults)
+        self.store = cast("Store", self.disk)
+        self.locks = self._kernel_locks() if habits.way in (Way.KERNEL, Way.DOCUMENTS) else None
         self.family: LocalFamily | None = None
         self.states: dict[str, str] = {}
-        self._watched: dict[str, Watch] = {}
-        self._held: list[tuple[float, Held1]] = []
+        self.watched: dict[str, Watch] = {}
+        self.announcer = Announcer(ANNOUNCE, lambda: self.host.monotonic(world.now))
+        self.announcer._thread = cast("threading.Thread", self)  # noqa: SLF001 - an actor does it
         self._ticker = self.process.thread(f".{name}.tick")
-        self._tick_disk = Disk(machine, faults, self._ticker)
         self._count = 0
         self._running_slots = habits.slots
         self.finished: dict[str, float] = {}
         """Target -> when it was found or made built."""
 
+    def _kernel_locks(self) -> KernelLocks:
+        def open_file(_folder: str, *, create: bool) -> LockFile:
+            del create
+            file = SimulatedLockFile(self.machine, self.disk, self.process, self._sharers)
+            self.lock_files.append(file)
+            return cast("LockFile", file)
+
+        self.lock_files: list[SimulatedLockFile] = []
+        return KernelLocks(
+            PREFIX,
+            is_quick=self.habits.way is Way.KERNEL,
+            open_file=open_file,
+            guard=Mutex(self.disk),
+        )
+
+    def _sharers(self) -> list[Process]:
+        """Return who has what is opened now open as well."""
+        return []
+
     def start(self, after: float) -> None:
         """Begin after some seconds."""
-        self.states = {output: "ready" for output, _ in self._targets}
-        self._retries = dict.fromkeys(self.states, self.habits.retries)
-        if self.leases is not None:  # opened before anything is forked, which shares it
-            self.leases.open()
+        self.states = {output: "ready" for output, _ in self.targets}
+        self.retries = dict.fromkeys(self.states, self.habits.retries)
         self.family = LocalFamily(self.machine, self.faults, self.judge, self.process)
-        if self.leases is not None:
-            self.leases.shared_with.append(self.family.template)
         self._ticker.start(self._tick, after)
         for number in range(self.habits.slots):
             actor = self.process.thread(f".{self.name}.{number}")
-            slot = _Slot(self, Disk(self.machine, self.faults, actor))
-            actor.start(slot.run, after + 0.0001 * number)
+            actor.start(_Slot(self, actor).run, after + 0.0001 * number)
 
     def slot_ended(self) -> None:
         """Take note that a slot has nothing left to do."""
         self._running_slots -= 1
         if self._running_slots:
             return
-        if self.leases is not None:
-            self.judge.check_idle(self.name, self.leases)
+        if self.locks is not None:
+            self.judge.check_idle(self.name, [it.description for it in self.lock_files])
         self.process.runs -= 1
         if not self.process.runs:
             self.world.nobody.call(0.0, self.process.kill)
@@ -143,56 +172,44 @@ class LocalApplier:
             self.judge.older.add(nonce)
         return nonce
 
-    def watch_over(self, held: Held1) -> None:
-        """Have the tick announce a target that is held by the kernel alone."""
-        late = self.world.random.random() * self.habits.tick
-        self._held.append((self.world.now + ANNOUNCE_AFTER + late, held))
+    def watch_over(self, holding: QuickHolding) -> None:
+        """Have a target announced that only the kernel keeps."""
+        holding.guard = Mutex(self.disk)
+
+        def lost() -> None:
+            if self.family is not None:
+                self.family.kill(holding.output)
+
+        self.announcer.watch(holding, lost)
         self._ticker.wake()
 
     def _tick(self) -> None:
         while True:
-            self._held = [(due, held) for due, held in self._held if not held.is_over]
-            if not self._held:
+            if not self.announcer._watched:  # noqa: SLF001
                 self._ticker.listen()
                 continue
-            due, held = min(self._held, key=lambda it: it[0])
-            if due > self.world.now:
-                self._ticker.listen(due - self.world.now)
-                continue
-            self._held.remove((due, held))
-            self._ticker.nonce = held.lease.nonce
-            try:
-                is_ours = held.announce(self._tick_disk, self.host.boot_clock(self.world.now))
-            except MarinBuildError:
-                self._held.append((self.world.now + 0.2, held))
-                continue
-            if not is_ours and self.family is not None:
-                self.family.kill(held.output)
+            self._ticker.wait(ANNOUNCE / 4 + self.world.random.random() * self.habits.tick)
+            self._ticker.nonce = ""
+            self.announcer.announce_due()
 
     # What it sees of others.
 
-    def is_abandoned(self, lease: Lease) -> bool:
-        """Return whether a holder was a process of this machine that is gone, with its work."""
+    def is_abandoned(self, output: str, lease: Lease) -> bool:
+        """Return what `Session.is_abandoned` does."""
+        if lease.lock and self.locks is not None and self.locks.is_free(output, lease.lock):
+            return not self.is_worked_on(output, lease)
         if lease.boot != self.host.name:
             return False
         processes = [it for it in self.machine.processes if it.name == lease.worker]
         is_dead = bool(processes) and not processes[0].alive
-        return is_dead and not self.is_worked_on(lease)
+        return is_dead and not self.is_worked_on(output, lease)
 
-    def is_worked_on(self, lease: Lease) -> bool:
+    def is_worked_on(self, output: str, lease: Lease) -> bool:
         """Return whether something that an attempt started lives on this machine."""
         if lease.boot != self.host.name:
             return False
-        return self._lives(layout.log_path(lease.run, lease.attempt), lease.nonce)
-
-    def is_left_working(self, log: str) -> bool:
-        """Return the same for an attempt that left nothing but its log."""
-        blob = self.machine.files.get(log)
-        return self._lives(log, blob.data.decode() if blob is not None else "")
-
-    def _lives(self, log: str, nonce: str) -> bool:
-        marked = any(it.alive and it.mark == nonce for it in self.machine.processes)
-        return self.machine.is_locked(log) or (bool(nonce) and marked)
+        marked = any(it.alive and it.mark == lease.nonce for it in self.machine.processes)
+        return marked or self.machine.is_locked(layout.log_path(output, lease.attempt))
 
     def date(self) -> datetime:
         return datetime.fromtimestamp(self.host.wall(self.world.now), UTC)
@@ -201,17 +218,17 @@ class LocalApplier:
 class _Slot:
     """A thread of a run, which builds one target after the other."""
 
-    def __init__(self, run: LocalApplier, disk: Disk) -> None:
-        self._run, self._disk = run, disk
-        self._actor = disk.actor
+    def __init__(self, run: LocalApplier, actor: Actor) -> None:
+        self._run, self._actor = run, actor
+        self._disk, self._store = run.disk, run.store
         self._pause = 0
         self._code: int | None = None
 
     def run(self) -> None:
         """Build until nothing is left, or nothing can be done."""
         run = self._run
-        if run.habits.way is Way.STRANGER or run.habits.way is Way.DOCUMENTS:
-            self._put_the_mark()
+        if run.habits.way in (Way.STRANGER, Way.DOCUMENTS):
+            self._leave_the_mark()
         while True:
             output = self._next()
             if output is None:
@@ -221,8 +238,8 @@ class _Slot:
                 continue
             run.states[output] = "building"
             state = self._build(output)
-            if state == "failed" and run._retries[output]:
-                run._retries[output] -= 1
+            if state == "failed" and run.retries[output]:
+                run.retries[output] -= 1
                 state = "ready"
             if state == "built":
                 run.finished[output] = run.world.now
@@ -230,22 +247,22 @@ class _Slot:
         run.slot_ended()
         self._actor.listen()
 
-    def _put_the_mark(self) -> None:
+    def _leave_the_mark(self) -> None:
+        """Do what `lease_choice` does where it needs documents."""
         while True:
             try:
                 self._disk.put_if_absent(MARK, b"")
                 break
             except MarinBuildError:
                 self._actor.wait(0.1)
-        if self._run.habits.way is Way.STRANGER:
-            self._actor.wait(MARK_WAIT)
+        self._actor.wait(MARK_SEEN_AFTER)
 
     def _next(self) -> str | None:
         states = self._run.states
         return next(
             (
                 output
-                for output, deps in self._run._targets
+                for output, deps in self._run.targets
                 if states[output] == "ready" and all(states[dep] == "built" for dep in deps)
             ),
             None,
@@ -263,24 +280,17 @@ class _Slot:
         nonce, claimed = run.new_nonce(output), run.world.now
         self._actor.nonce = nonce
         try:
-            got = self._claim(output, nonce)
+            got = self._claimant(output, nonce).acquire()
             match got:
                 case Finished():
                     return "built"
-                case Busy():
-                    assert run.leases is not None
-                    run.judge.waits(run.name, output, run.leases.offset_of(output))
-                    return "held"
                 case Held():
-                    now = run.host.monotonic(run.world.now)
-                    watch = run._watched.setdefault(output, Watch(got.lease, got.version, now))
-                    watch.look(got.lease, got.version, now)
+                    self._watch(output, got)
                     return "held"
                 case Foreign():
-                    if run.habits.way is not Way.OLDER:
-                        run.judge.blocked(output)
+                    run.judge.blocked(output)
                     return "blocked"
-                case Held1():
+                case Holding():
                     self._pause = 0
                     return self._attempt(got, claimed)
         except StoppedError:
@@ -288,108 +298,92 @@ class _Slot:
         except MarinBuildError:
             return "failed"
 
-    def _claim(self, output: str, nonce: str) -> Held1 | Busy | Held | Finished | Foreign:
+    def _watch(self, output: str, held: Held) -> None:
+        run = self._run
+        now = run.host.monotonic(run.world.now)
+        if held.version:
+            watch = run.watched.setdefault(output, Watch(held.lease, held.version, now))
+            watch.look(held.lease, held.version, now)
+        run.judge.waits(run.name, output)
+
+    def _claimant(self, output: str, nonce: str) -> Claimant:
         run, world = self._run, self._run.world
-        watch = run._watched.get(output)
+        watch = run.watched.get(output)
         is_stale = watch is not None and watch.is_stale(run.host.monotonic(world.now))
-        is_new = run.habits.way is not Way.OLDER
-        claimant = (OldAndNew if is_new else Claimant)(
-            self._disk,  # type: ignore[arg-type]
+        way = run.habits.way
+        return (OlderClaimant if way is Way.OLDER else Claimant)(
+            self._store,
             output,
             target=output,
             lease=Lease(
-                run.process.name, run.host.wall(world.now), run=output, nonce=nonce,
+                run.process.name, run.host.wall(world.now), run=run.name, nonce=nonce,
                 boot=run.host.name, pid=1, start=1,
             ),
-            is_abandoned=run.is_abandoned,
-            is_worked_on=run.is_worked_on,
+            is_abandoned=lambda lease: run.is_abandoned(output, lease),
+            is_worked_on=lambda lease: run.is_worked_on(output, lease),
             clock=lambda: run.host.boot_clock(world.now),
             now=run.date(),
             force=output in run.habits.forces,
             stale_version=watch.version if watch is not None and is_stale else "",
             may_clear=lambda _: False,
+            locks=run.locks,
+            begin=Beginner(run.machine, self._disk).begin if way is Way.KERNEL else None,
         )  # fmt: skip
-        local = LocalClaimant(
-            self._disk, run.leases, claimant, run.is_left_working, claimant.clock()
-        )
-        return local.acquire()
 
-    def _attempt(self, held: Held1, claimed: float) -> str:
-        """Do what an attempt does, from the taken target to its end."""
-        run, output = self._run, held.output
-        run.watch_over(held)
-        clock = lambda: run.host.boot_clock(run.world.now)  # noqa: E731
-        code, files = 1, []
-        work = run.invent()
+    def _attempt(self, holding: Holding, claimed: float) -> str:
+        """Do what `build_target` and `end_attempt` do with a target that is ours."""
+        run = self._run
         try:
-            if held.documents is not None:
-                self._clear(held)
-            if not held.may_begin(self._disk, clock()):
-                held.is_lost = True
-            checked_at = run.world.now
-            if held.is_lost:
-                held.release()
+            if isinstance(holding, QuickHolding):
+                run.watch_over(holding)
+            if not self._make_ready(holding):
                 return "held"
-            code = self._run_body(held, work, claimed, checked_at)
-            if not code:
-                files = manifest_of(self._disk, output)  # type: ignore[arg-type]
+            code = self._run_body(holding, run.invent(), claimed)
+            return self._fail(holding) if code else self._commit(holding)
         except StoppedError:
-            held.release()
-            return "stopped"
-        except MarinBuildError:
-            code = 1
-        try:
-            if code:
-                if held.fail(self._disk, "failed", run.date(), clock()):
-                    return "failed"
-                run.judge.lost(output, held.lease.nonce)
-                return "held"
-            entries = tuple(FileEntry(path=path, size=size) for path, size in files)
-            artifact = held.lease.nonce if len(files) % 2 else None
-            record = _record(output, run.name, held, run.world.now)
-            publication = Publication(
-                record=record, has_artifact=artifact is not None, artifact=artifact,
-                manifest=entries,
-            )  # fmt: skip
-            self._commit(held, publication, clock)
-        except StoppedError:
-            run.judge.lost(output, held.lease.nonce)
+            run.judge.lost(holding.output, holding.lease.nonce)
             return "held"
-        except MarinBuildError:
-            return "failed"
         finally:
             if self._actor.alive:
-                held.release()
+                run.announcer.forget(holding)
+                holding.unlock()
                 if run.family is not None:
-                    run.family.release(output)
-        return "built"
+                    run.family.release(holding.output)
 
-    def _commit(
-        self, held: Held1, publication: Publication, clock: Callable[[], float]
-    ) -> None:
-        """Commit; a store that refuses is asked again."""
-        for tries in range(3):
-            try:
-                held.commit(self._disk, publication, self._run.date(), clock())
-                return
-            except StoppedError:
-                raise
-            except MarinBuildError:
-                if tries == 2:
-                    raise
-                self._actor.wait(0.2)
+    def _make_ready(self, holding: Holding) -> bool:
+        """Delete what an earlier attempt left; return False if the target was lost."""
+        if not self._is_held(holding):
+            return False
+        if holding.is_empty:
+            return self._is_held(holding)
+        names = [file.path for file in self._disk.files(holding.output)]
+        data = [name for name in names if not layout.is_kept(name.partition("/")[0])]
+        if not self._is_held(holding):
+            return False
+        self._disk.delete([f"{holding.output}/{name}" for name in data])
+        return self._is_held(holding)
 
-    def _run_body(
-        self, held: Held1, work: LocalWork, claimed: float, checked_at: float
-    ) -> int:
+    def _is_held(self, holding: Holding) -> bool:
+        run = self._run
+        now = run.host.boot_clock(run.world.now)
+        if now - holding.held_since < (ANNOUNCE if holding.is_quick else REGISTER_AFTER):
+            return True
+        return holding.renew(now, run.host.wall(run.world.now))
+
+    def _run_body(self, holding: Holding, work: LocalWork, claimed: float) -> int:
         run = self._run
         assert run.family is not None
         way = run.habits.way
-        kind = "kernel" if way in (Way.KERNEL, Way.DOCUMENTS) else way.value
         execution = Execution(
-            held.output, held.lease.nonce, kind, held.output in run.habits.forces, claimed,
-            [run.process, run.family.template], has_lock=held.has_lock, checked_at=checked_at,
-        )  # fmt: skip
+            holding.output,
+            holding.lease.nonce,
+            "kernel" if way is Way.DOCUMENTS else way.value,
+            holding.output in run.habits.forces,
+            claimed,
+            [run.process, run.family.template],
+            has_lock=lambda: run.locks is None or has_lock(run.machine, holding),
+            checked_at=run.world.now,
+        )
         self._code = None
 
         def answered(code: int) -> None:
@@ -397,34 +391,62 @@ class _Slot:
             if self._actor.alive:
                 self._actor.wake()
 
-        if not run.family.template.alive and not work.in_thread:
-            return 1
-        log = layout.log_path(held.output, held.attempt)
-        if log not in run.machine.files:
-            self._disk.put(log, held.lease.nonce.encode())
-        since = held.looked_at if held.documents is None else held.documents.held_since
-        run.family.run(execution, log, work, since, answered, held.is_in_place)
+        log = layout.log_path(holding.output, holding.lease.attempt)
+        if log not in run.machine.files and not (work.in_thread and holding.is_quick):
+            self._disk.put(log, b"")
+        run.family.run(
+            execution, log, work, holding.held_since, answered, is_locked=holding.is_quick
+        )
         while self._code is None:
             self._actor.listen()
         return self._code
 
-    def _clear(self, held: Held1) -> None:
-        """Delete what an earlier attempt left."""
-        if held.attempt == 1 and not held.lease.nonce in self._run.judge.forcing:
-            return
-        names = [file.path for file in self._disk.files(held.output)]
-        self._disk.delete(
-            [f"{held.output}/{n}" for n in names if not layout.is_ours(n.partition("/")[0])]
+    def _fail(self, holding: Holding) -> str:
+        if holding.fail("failed", 1, "it failed", self._run.date()):
+            return "failed"
+        self._run.judge.lost(holding.output, holding.lease.nonce)
+        return "held"
+
+    def _commit(self, holding: Holding) -> str:
+        """Commit; if the disk is full, the attempt ends, and is tried again."""
+        run, output, nonce = self._run, holding.output, holding.lease.nonce
+        if not holding.is_there():
+            raise StoppedError("its folder is another one")
+        files = manifest_of(self._store, output)
+        artifact = nonce if len(files) % 2 else None
+        publication = Publication(
+            record=_record(output, run.name, holding, run.world.now),
+            has_artifact=artifact is not None,
+            artifact=artifact,
+            manifest=tuple(FileEntry(path=path, size=size) for path, size in files),
         )
+        try:
+            holding.commit(publication, run.date())
+        except StoppedError:
+            raise
+        except MarinBuildError:
+            with suppress(MarinBuildError):
+                holding.fail("interrupted", 1, "it is not saved", run.date())
+            return "failed"
+        return "built"
+
+
+def has_lock(machine: Machine, holding: Holding) -> bool:
+    """Return whether the kernel keeps the lock on what we hold."""
+    files = holding.lock._files  # noqa: SLF001 - nobody else asks
+    return bool(files) and all(
+        machine.has_locked(cast("SimulatedLockFile", file).description, offset)
+        for file, offset in files
+    )
 
 
 _PROVENANCE = Provenance(user="u", host="h", argv=(), python="3", marin_build="0")
 
 
-def _record(output: str, run: str, held: Held1, now: float) -> Record:
+def _record(output: str, run: str, holding: Holding, now: float) -> Record:
     return Record(
         name="t", target=output, fn=None, attributes={}, fingerprint="f", deep_fingerprint="d",
-        payload=held.lease.nonce, code_digest=None, deps=(), provenance=_PROVENANCE, run=run,
-        attempt=held.attempt, start="s", end=f"{now:012.4f}", seconds=1.0, exit_code=0,
+        payload=holding.lease.nonce, code_digest=None, deps=(), provenance=_PROVENANCE, run=run,
+        attempt=holding.lease.attempt, start="s", end=f"{now:012.4f}", seconds=1.0, exit_code=0,
         peak_memory_bytes=None,
     )  # fmt: skip

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from marin_build.errors import MarinBuildError
 from marin_build.protocol import layout
@@ -15,12 +15,12 @@ from marin_build.protocol.lease import COLLECTING, Lease
 from marin_build.protocol.look import look
 from marin_build.protocol.status import STATUS_DELETING
 from marin_build.protocol.tombstone import Tombstone, put_tombstone
-from tests.sim.local_protocol import KernelLeases
+from tests.sim.local_protocol import PREFIX, Mutex, SimulatedLockFile
+from marin_build.store.kernel_locks import KernelLocks
 from tests.sim.machine import Disk, Process
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from marin_build.store.kernel_locks import LockFile
     from tests.sim.bucket import Faults
     from tests.sim.machine import Machine
     from tests.sim.world import World
@@ -34,15 +34,19 @@ class Collector:
     machine: Machine
     faults: Faults
     outputs: list[str]
-    offset_of: Callable[[str], int]
 
     def start(self, after: float) -> None:
         """Begin after some seconds."""
         process = Process(self.machine, "gc")
         actor = process.thread()
         actor.nonce = f"{COLLECTING}1"
-        disk = Disk(self.machine, self.faults, actor)
-        leases = KernelLeases(self.machine, process, self.offset_of)
+        disk = Disk(self.machine, self.faults)
+
+        def open_file(_folder: str, *, create: bool) -> LockFile:
+            del create
+            return cast("LockFile", SimulatedLockFile(self.machine, disk, process, list))
+
+        locks = KernelLocks(PREFIX, open_file=open_file, guard=Mutex(disk))
 
         def run() -> None:
             marked: dict[str, str] = {}
@@ -55,12 +59,12 @@ class Collector:
                         marked |= {output: version} if version is not None else {}
             actor.wait(self.world.random.choice((0.01, 2.0)))
             for output, version in marked.items():
-                opened = leases.take(output, disk)
-                if opened is None:
+                lock = locks.take(output)
+                if lock is None:
                     continue
                 with suppress(MarinBuildError):
                     self._delete(disk, output, version)
-                leases.release(output, opened)
+                lock.release()
             actor.listen()
 
         actor.start(run, after)

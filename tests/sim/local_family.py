@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from marin_build.protocol.lease import TIME_TO_LIVE
-from marin_build.protocol.renewal import MARGIN, Keeping, Kept
+from marin_build.protocol.renewal import Keeping, Kept
 from tests.sim.machine import Disk, Process
 
 if TYPE_CHECKING:
@@ -59,13 +59,24 @@ class LocalKeeper:
     def __init__(self, family: LocalFamily) -> None:
         self.process = family.template.fork(f"{family.name}.keeper", keeps=lambda _: False)
         self._actor = self.process.thread()
-        self._disk = Disk(family.machine, family.faults, self._actor)
+        self._disk = Disk(family.machine, family.faults)
         self._work: dict[str, tuple[Keeping, Callable[[], None]]] = {}
         self._actor.start(self._keep)
 
-    def hold(self, output: str, nonce: str, held_since: float, kill: Callable[[], None]) -> None:
+    def hold(
+        self,
+        output: str,
+        nonce: str,
+        held_since: float,
+        kill: Callable[[], None],
+        *,
+        is_locked: bool,
+    ) -> None:
         clock, world = self._actor.host.boot_clock, self._actor.world
-        keeping = Keeping(output, nonce, held_since=held_since, clock=lambda: clock(world.now))
+        keeping = Keeping(
+            output, nonce, held_since=held_since, clock=lambda: clock(world.now),
+            may_be_absent=is_locked,
+        )  # fmt: skip
         self._work[output] = keeping, kill
         self._actor.wake()
 
@@ -129,16 +140,14 @@ class LocalFamily:
         work: LocalWork,
         held_since: float,
         answer: Callable[[int], None],
-        is_in_place: Callable[[], bool],
+        *,
+        is_locked: bool,
     ) -> None:
-        """Have a body run, in a thread of the applier or as a child of the template.
-
-        It asks `is_in_place` when it has locked its log: whether the kernel lock still counts.
-        """
+        """Have a body run, in a thread of the applier or as a child of the template."""
         if not work.in_thread and not self.template.alive:
             answer(BROKEN)
             return
-        running = _Running(self, execution, log, work, held_since, answer, is_in_place)
+        running = _Running(self, execution, log, work, held_since, answer, is_locked=is_locked)
         self._bodies[execution.output] = running
         if work.in_thread:
             running.begin(self.applier)
@@ -177,7 +186,10 @@ class LocalFamily:
             )
         execution = running.execution
         execution.keepers.append(self.keeper.process)
-        self.keeper.hold(execution.output, execution.nonce, running.held_since, running.kill)
+        self.keeper.hold(
+            execution.output, execution.nonce, running.held_since, running.kill,
+            is_locked=running.is_locked,
+        )  # fmt: skip
 
     def next_name(self) -> str:
         self._count += 1
@@ -219,9 +231,10 @@ class _Running:
         work: LocalWork,
         held_since: float,
         answer: Callable[[int], None],
-        is_in_place: Callable[[], bool],
+        *,
+        is_locked: bool,
     ) -> None:
-        self._is_in_place = is_in_place
+        self.is_locked = is_locked
         self.family, self.execution, self.log, self.work = family, execution, log, work
         self.held_since = held_since
         self.process: Process | None = None
@@ -246,11 +259,12 @@ class _Running:
         family, execution, work = self.family, self.execution, self.work
         machine = family.machine
         self._log = machine.open(process, self.log)
-        if not machine.try_lock(self._log, 0):
+        # A thread that the kernel lock keeps needs no lock on its log: they live equally long.
+        if not (work.in_thread and self.is_locked) and not machine.try_lock(self._log, 0):
             self._refuse(process)  # something of another attempt has it
             return
         age = process.host.boot_clock(machine.world.now) - self.held_since
-        if age > TIME_TO_LIVE - MARGIN or not self._is_in_place():  # who asked stood still
+        if age >= TIME_TO_LIVE:  # who asked for it stood still
             self._refuse(process)
             return
         actor = process.thread(".step" if work.in_thread else "")

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from marin_build.protocol import layout
 from marin_build.protocol.documents import Record
 from marin_build.protocol.lease import COLLECTING, parse_lease
+from marin_build.store import kernel_locks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from marin_build.store.base import Blob
-    from tests.sim.local_protocol import KernelLeases
-    from tests.sim.machine import Machine, Process
+    from tests.sim.machine import Description, Machine, Process
     from tests.sim.world import Actor, World
 
 FIRST_SECOND = 2.5
@@ -107,10 +107,12 @@ class LocalJudge:
         if not self.may_lose:
             self._violate(output, f"{nonce} lost what it held, to nobody who could take it")
 
-    def waits(self, name: str, output: str, offset: int) -> None:
+    def waits(self, name: str, output: str) -> None:
         """Judge that a run waits for a target: somebody must hold it, or work on it."""
         executions = self.truths[output].executions.values()
-        if self._machine.is_held_by_ours(offset) or any(it.is_alive for it in executions):
+        offset = kernel_locks.offset_of(output.rpartition("/")[2])
+        is_held = self._machine.is_held_by_ours(offset) or any(it.is_alive for it in executions)
+        if is_held or self.may_lose:
             self._waits.pop((name, output), None)
             return
         since = self._waits.setdefault((name, output), self._world.now)
@@ -210,7 +212,7 @@ class LocalJudge:
             self._violate(output, f"{said or 'nothing'} over SUCCESS, by {actor.nonce}")
 
     def _success(self, output: str, truth: Truth, actor: Actor, was: str) -> None:
-        """Judge that somebody commits, or publishes what is sealed."""
+        """Judge that a target is committed, or that what is sealed is published."""
         truth.is_collected = False
         record = self._record_of(output)
         nonce = record.payload if record is not None else ""
@@ -257,9 +259,9 @@ class LocalJudge:
 
     # The end.
 
-    def check_idle(self, name: str, leases: KernelLeases) -> None:
+    def check_idle(self, name: str, opened: list[Description]) -> None:
         """Judge that a run that has ended holds nothing."""
-        if leases.table or any(map(self._machine.locks_of, leases.all_opened)):
+        if any(map(self._machine.locks_of, opened)):
             self._violate(name, "holds a lock when all is over")
 
     def check_end(self, output: str, *, forced: bool) -> None:
@@ -291,8 +293,8 @@ class LocalJudge:
         """Return whether a lease document must age: no kernel lock, and no process, tells of it."""
         blobs = [self._machine.files.get(f"{output}/{layout.LEASE}") for output in self.truths]
         leases = [parse_lease(blob.data, "") for blob in blobs if blob is not None and blob.data]
-        file = f"kernel:{self._machine.leases_file}"
-        return any(it.boot != self._machine.host.name and it.job != file for it in leases)
+        file = str(self._machine.leases_file)
+        return any(it.boot != self._machine.host.name and it.lock != file for it in leases)
 
     def blocked(self, output: str) -> None:
         """Judge that a run refuses to build, because data lies there that no build left."""

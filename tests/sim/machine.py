@@ -106,6 +106,8 @@ class Machine:
         self._locks: dict[tuple[int | str, int], Description] = {}
         # The disk.
         self.files: dict[str, Blob] = {}
+        self.numbers: dict[str, int] = {}
+        """Path -> which file it is: another one after each `rename`."""
         self.leases_file = 1
         """Number of the file at the path of the leases; another one when it was replaced."""
         self.folder_locks: dict[str, Actor] = {}
@@ -172,6 +174,10 @@ class Machine:
             for process in by.holders
         )
 
+    def is_locked_by_other(self, description: Description, offset: int) -> bool:
+        """Return whether another description has a byte of the same file locked."""
+        return self._locks.get((description.file, offset), description) is not description
+
     def has_locked(self, description: Description, offset: int) -> bool:
         """Return whether a description has a byte of its file locked."""
         return self._locks.get((description.file, offset)) is description
@@ -187,16 +193,24 @@ class Machine:
         old = self.files.get(path)
         self._unsynced.append({path: old})
         blob = self.files[path] = Blob(data, str(next(self._versions)))
+        self.numbers[path] = int(blob.version)
         self.world.note(actor, f"  {path} := {data[:150]!r} ({blob.version})")
         if self.judge is not None:
             self.judge.wrote(actor, path, old, blob)
         return blob.version
+
+    def write_in_place(self, actor: Actor, path: str, data: bytes) -> None:
+        """Have other bytes in a file that lies at a path."""
+        number = self.numbers[path]
+        self.write(actor, path, data)
+        self.numbers[path] = number
 
     def remove(self, actor: Actor, path: str) -> bool:
         """Have nothing at a path; return whether something was there."""
         old = self.files.pop(path, None)
         if old is None:
             return False
+        self.numbers.pop(path, None)
         self._unsynced.append({path: old})
         self.world.note(actor, f"  {path} deleted ({old.version})")
         if self.judge is not None:
@@ -262,15 +276,18 @@ _NEVER_EMPTIED = (layout.STATUS, layout.LEASE, ".json")
 
 
 class Disk:
-    """The disk as one thread reaches it, as `LocalStore` does: each system call takes its time."""
+    """The disk as a run reaches it, as `LocalStore` does: each system call takes its time."""
 
     is_local = True
     conditional = True
 
-    def __init__(self, machine: Machine, faults: Faults, actor: Actor) -> None:
-        self._machine, self._faults, self.actor = machine, faults, actor
-        self.is_idle = False
-        """Whether it only looks on, so that its calls are no place for a fault."""
+    def __init__(self, machine: Machine, faults: Faults) -> None:
+        self._machine, self._faults = machine, faults
+
+    @property
+    def actor(self) -> Actor:
+        """The thread whose turn it is."""
+        return self._machine.world.current
 
     def get(self, path: str) -> Blob | None:
         """Read a file."""
@@ -313,13 +330,6 @@ class Disk:
             self.step("delete", path, writes=True)
             return self._machine.remove(self.actor, path)
 
-    def link(self, path: str, data: bytes) -> str | None:
-        """Create a file as a whole, if nothing is there: one system call decides."""
-        self.step("link", path, writes=True)
-        if path in self._machine.files:
-            return None
-        return self._machine.write(self.actor, path, data)
-
     def locked(self, path: str) -> _Locked:
         """Hold the lock of the folder of a path."""
         return _Locked(self, path)
@@ -358,7 +368,7 @@ class Disk:
         actor, world = self.actor, self.actor.world
         if not actor.alive:
             raise KilledError
-        fault = "" if self.is_idle else self._faults.next(verb, path)
+        fault = self._faults.next(verb, path)
         if world.trace is not None:
             world.note(actor, f"{verb} {path}" + (f"   <- {fault}" if fault else ""))
         if fault.startswith("early "):
