@@ -116,7 +116,7 @@ def recorded(record: bytes | None) -> Committed | None:
     """
     try:
         document = table(parse_json(record or b""))
-        return _committed({**document, "record": document}) if document.get("manifest") else None
+        return _committed({**document, "record": document}) if "manifest" in document else None
     except (ValueError, KeyError):
         return None
 

@@ -61,13 +61,6 @@ class Environment(_Document):
     """Name -> digest of the step's `env_vars`, without secrets; null: an older version wrote it."""
 
 
-class FileEntry(_Document):
-    """One file of an output: path inside it, size in bytes."""
-
-    path: str
-    size: int
-
-
 class Record(_Document):
     """What is written beside an output when it succeeded."""
 
@@ -117,10 +110,13 @@ class Record(_Document):
     """Whether the step said `keep=True`: `gc` deletes no such build."""
     fingerprint_payload: str | None = None
     """The text that the step brought with it to be recorded."""
-    manifest: tuple[FileEntry, ...] | None = None
-    has_artifact: bool | None = None
-    """What was committed with it, where no document of its attempt says it: a step that was over
-    within a second has none."""
+
+
+class FileEntry(_Document):
+    """One file of an output: path inside it, size in bytes."""
+
+    path: str
+    size: int
 
 
 class Publication(_Document):
@@ -136,6 +132,19 @@ class Publication(_Document):
     keeps_artifact: bool = False
     manifest: tuple[FileEntry, ...]
     digests: dict[str, str] = {}
+
+    def as_record(self) -> bytes:
+        """Return the record with what is committed besides, for a step that leaves no attempt.
+
+        `attempt_reader.recorded` reads it. The artifact lies in a file of its own.
+        """
+        said: dict[str, object] = {
+            "has_artifact": self.has_artifact,
+            "manifest": [{"path": file.path, "size": file.size} for file in self.manifest],
+        }
+        if self.digests:
+            said["digests"] = self.digests
+        return self.record.to_bytes()[:-1] + b", " + json.dumps(said).encode()[1:]
 
 
 class Attempt(_Document):

@@ -9,10 +9,11 @@ is announced first: from then on all is as without the lock.
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from marin_build.errors import StoppedError
+from marin_build.errors import StoppedError, StoreError
 from marin_build.protocol import layout
 from marin_build.protocol.artifact import artifact_file
 from marin_build.protocol.held_target import Holding
@@ -43,6 +44,9 @@ class Beginning(Protocol):
         self, content: bytes, others: Mapping[str, bytes], last: str, token: bytes, absent: str
     ) -> bool:
         """Write the content of the file, then the others, then the last one, under a lock."""
+
+    def take_back(self) -> None:
+        """Delete the first file, and close what is open."""
 
     def close(self) -> None:
         """Close what is open."""
@@ -129,6 +133,8 @@ class QuickHolding(Holding):
             if said is not None:
                 self.status_version = said
                 self.state = transition(self.state, Event.ANNOUNCED)
+                with suppress(StoreError):  # the record of some attempt replaces it
+                    self.begun.take_back()
                 return True
             self.store.delete_if(lease_path, version)
         self.state = transition(self.state, Event.OVERTAKEN)
@@ -142,14 +148,14 @@ class QuickHolding(Holding):
         return blob.version if is_ours else None
 
     def _finish(self, publication: Publication) -> None:
-        said = {"manifest": publication.manifest, "has_artifact": publication.has_artifact}
-        record = publication.record.model_copy(update=said)
-        point_to_latest(self.store, self.output, record)
+        point_to_latest(self.store, self.output, publication.record)
         others = {}
         if publication.has_artifact and not publication.keeps_artifact:
             others[layout.ARTIFACT] = artifact_file(publication.artifact, self.output)
         token = STATUS_SUCCESS.encode()
-        if not self.begun.finish(record.to_bytes(), others, layout.STATUS, token, layout.LEASE):
+        if not self.begun.finish(
+            publication.as_record(), others, layout.STATUS, token, layout.LEASE
+        ):
             self.state = transition(self.state, Event.OVERTAKEN)
             raise self._lost()
         self.sealed = publication

@@ -244,7 +244,7 @@ def _follow(order: dict[str, Any], kept: dict[str, Work]) -> None:
         held_since=order["since"],
         clock=boot_clock,
         time_to_live=order["ttl"],
-        may_be_absent=order["locked"],
+        may_be_absent=order.get("locked", False),
     )
     keeping.due += order.get("wait", 0.0)
     kept[output] = Work(

@@ -157,7 +157,7 @@ class _SharedLog:
     """A log that a step and the command it runs write to, each in a thread of its own."""
 
     def __init__(self, path: str, redactor: Redactor, limit: int) -> None:
-        self._log, self._lock = StepLog(path, redactor, limit), threading.Lock()
+        self._log, self._lock = StepLog(path, redactor, limit, makes_folder=True), threading.Lock()
 
     def write(self, data: bytes) -> None:
         """Take what was printed."""

@@ -85,6 +85,21 @@ class BegunFolder:
             raise store_error("write", f"{self._path}/{last}", error) from error
         return True
 
+    def take_back(self) -> None:
+        """Delete the file that was made first, if it is still the one; close all.
+
+        Raises:
+            StoreError: it cannot be deleted.
+
+        """
+        try:
+            if self.is_in_place():
+                os.unlink(self._name, dir_fd=self._descriptor)
+        except OSError as error:
+            raise store_error("delete", f"{self._path}/{self._name}", error) from error
+        finally:
+            self.close()
+
     def close(self) -> None:
         """Close folder and file."""
         for descriptor in (self._file, self._descriptor):
