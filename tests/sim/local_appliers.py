@@ -410,7 +410,7 @@ class _Slot:
     def _commit(self, holding: Holding) -> str:
         """Commit; if the disk is full, the attempt ends, and is tried again."""
         run, output, nonce = self._run, holding.output, holding.lease.nonce
-        if not holding.is_there():
+        if not self._is_there(holding):
             raise StoppedError("its folder is another one")
         files = manifest_of(self._store, output)
         artifact = nonce if len(files) % 2 else None
@@ -429,6 +429,14 @@ class _Slot:
                 holding.fail("interrupted", 1, "it is not saved", run.date())
             return "failed"
         return "built"
+
+
+    def _is_there(self, holding: Holding) -> bool:
+        """Return what `Holding.is_there` does."""
+        if isinstance(holding, QuickHolding) and holding.is_quick:
+            return holding.begun.is_in_place()
+        ours = (f"{holding.output}/{layout.STATUS}", f"{holding.output}/{layout.LEASE}")
+        return any(path in self._run.machine.files for path in ours)
 
 
 def has_lock(machine: Machine, holding: Holding) -> bool:

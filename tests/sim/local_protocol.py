@@ -104,6 +104,13 @@ class SimulatedFolder:
         """Write the file that says that all is there."""
         self.disk.put(path, token)
 
+    def take_back(self) -> None:
+        """Delete the first file, if it is still the one."""
+        if self.is_in_place():
+            first = f"{self.path}/{self.name}"
+            self.disk.step("unlink", first, writes=True)
+            self.machine.remove(self.disk.actor, first)
+
     def close(self) -> None:
         """Close it: nothing else has it open."""
 
