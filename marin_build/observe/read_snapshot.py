@@ -14,6 +14,7 @@ from marin_build.plan.assumptions import NOTHING_ASSUMED
 from marin_build.plan.block_reasons import Unreadable
 from marin_build.plan.snapshot import NOTHING_SEEN, Observed, Snapshot
 from marin_build.protocol import layout
+from marin_build.protocol.builder_note import note_of
 from marin_build.protocol.lease import parse_lease
 from marin_build.protocol.status import STATUS_FAILED, STATUS_SUCCESS, parse_status
 from marin_build.protocol.tombstone import readable_tombstone
@@ -200,8 +201,10 @@ def read_statuses(
                 seen[index] = Observed(status, status_version=blob.version, tombstone=tombstone)
             except CorruptStateError:
                 seen[index] = Observed(damage=Unreadable("status", path))
-    # A holder writes RUNNING right after the lease, so no status means no holder, but for an
-    # instant, and then the conditional create of the lease finds it.
+    if store.is_local:
+        _read_notes(store, host, targets, seen, [i for i in batch if seen[i] is NOTHING_SEEN])
+    # A holder writes RUNNING right after the lease, so no status means no holder of one, but for
+    # an instant, and then the conditional create of the lease finds it.
     open_ones = [i for i in batch if seen[i].status not in (None, STATUS_SUCCESS)]
     if not open_ones:
         return
@@ -221,6 +224,22 @@ def read_statuses(
                 work=_left_working(targets[index], lease) if gone else (),
                 lease_version=blob.version,
             )
+
+
+def _read_notes(
+    store: Store,
+    host: Host,
+    targets: Sequence[Target],
+    seen: dict[int, Observed],
+    unbuilt: Sequence[int],
+) -> None:
+    """Read who builds targets by the kernel's lock alone: for a second, there is no lease."""
+    paths = [f"{targets[index].output_path}/{layout.RECORD}" for index in unbuilt]
+    for index, blob in zip(unbuilt, store.get_many(paths), strict=True):
+        if blob is not None and (lease := note_of(blob.data)) is not None:
+            gone = host.is_gone(lease)
+            work = _left_working(targets[index], lease) if gone else ()
+            seen[index] = Observed(lease=lease, gone=gone, work=work)
 
 
 def _left_working(target: Target, lease: Lease) -> tuple[Process, ...]:

@@ -121,6 +121,17 @@ def recorded(record: bytes | None) -> Committed | None:
         return None
 
 
+def recorded_end(record: bytes) -> EndedAttempt | None:
+    """Return how an attempt ended that left no document, by the record; None if it left one."""
+    committed = recorded(record)
+    if committed is None:
+        return None
+    built = committed.record
+    return EndedAttempt(
+        "succeeded", built.run, built.worker, built.attempt, built.end, 0, committed=committed
+    )
+
+
 def _bounded(message: str | None) -> str | None:
     return None if message is None else shortened(message, LONGEST_MESSAGE)
 
