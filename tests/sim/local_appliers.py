@@ -433,8 +433,10 @@ class _Slot:
 
     def _is_there(self, holding: Holding) -> bool:
         """Return what `Holding.is_there` does."""
-        if isinstance(holding, QuickHolding) and holding.is_quick:
-            return holding.begun.is_in_place()
+        if isinstance(holding, QuickHolding):
+            with holding.guard:
+                if holding.is_quick:
+                    return holding.begun.is_in_place()
         ours = (f"{holding.output}/{layout.STATUS}", f"{holding.output}/{layout.LEASE}")
         return any(path in self._run.machine.files for path in ours)
 

@@ -84,9 +84,7 @@ class SimulatedFolder:
         self, content: bytes, others: Mapping[str, bytes], last: str, token: bytes, absent: str
     ) -> bool:
         first = f"{self.path}/{self.name}"
-        self.disk.step("write", first, writes=True)
-        if self.machine.numbers.get(first) == self.file:
-            self.machine.write_in_place(self.disk.actor, first, content)
+        self.write(content)
         with self.disk.locked(first):
             if not self.is_in_place() or self.has(absent) or self.has(last):
                 return False
@@ -94,6 +92,13 @@ class SimulatedFolder:
                 self.disk.put(f"{self.path}/{name}", data)
             self.put_last(f"{self.path}/{last}", token)
         return True
+
+    def write(self, content: bytes) -> None:
+        """Write into the file; if another one lies there by now, nobody sees that."""
+        first = f"{self.path}/{self.name}"
+        self.disk.step("write", first, writes=True)
+        if self.machine.numbers.get(first) == self.file:
+            self.machine.write_in_place(self.disk.actor, first, content)
 
     def has(self, name: str) -> bool:
         """Return whether a file is there."""
@@ -132,11 +137,9 @@ class Beginner:
         if first in self.machine.files:
             return None
         self.machine.write(self.disk.actor, first, b"")
-        self.disk.step("write", first, writes=True)
-        if first not in self.machine.files:
-            return SimulatedFolder(self.machine, self.disk, path, name, -1)
-        begun = SimulatedFolder(self.machine, self.disk, path, name, self.machine.numbers[first])
-        self.machine.write_in_place(self.disk.actor, first, content)
+        file = self.machine.numbers[first]
+        begun = SimulatedFolder(self.machine, self.disk, path, name, file)
+        begun.write(content)
         return begun
 
 

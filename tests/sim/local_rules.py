@@ -6,11 +6,12 @@ The judge sees what really lives, and what was really written.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from marin_build.protocol import layout
-from marin_build.protocol.documents import Record
+from marin_build.protocol.builder_note import note_of
 from marin_build.protocol.lease import COLLECTING, parse_lease
 from marin_build.store import kernel_locks
 
@@ -83,6 +84,15 @@ class Truth:
     is_mixed: bool = False
     """Whether one that sees no kernel locks wrote beside another, within the first second."""
     is_collected: bool = False
+    older_at: float = -math.inf
+    """When an older version wrote beside the output last."""
+
+
+class _Said(NamedTuple):
+    """What a record says: the nonce of whose it is, and when that ended."""
+
+    payload: str
+    end: float
 
 
 class LocalJudge:
@@ -145,7 +155,8 @@ class LocalJudge:
         ways = {new.way, old.way}
         is_early = self._world.now < max(new.claimed, old.claimed) + FIRST_SECOND
         excused = new.slept_before_it_began() or old.is_excused()
-        if ("older" in ways and (is_early or excused)) or ("stranger" in ways and excused):
+        is_early_older = abs(truth.older_at - old.claimed) < FIRST_SECOND
+        if is_early_older or ("older" in ways and (is_early or excused)) or ("stranger" in ways and excused):
             truth.is_mixed = True
             return
         self._violate(new.output, f"{new.nonce} begins while {old.nonce} lives")
@@ -166,6 +177,8 @@ class LocalJudge:
         if not output:
             return
         truth = self.truths[output]
+        if actor.nonce in self.older:
+            truth.older_at = self._world.now
         if name == layout.STATUS:
             self._status(output, truth, actor, old, new)
         elif name == layout.LEASE and old is not None:
@@ -188,6 +201,7 @@ class LocalJudge:
             is_far = actor.host.name == "elsewhere" and other.is_excused()
             is_early = self._world.now < other.claimed + FIRST_SECOND or other.is_excused()
             is_older = actor.nonce in self.older and is_early
+            is_older |= abs(truth.older_at - other.claimed) < FIRST_SECOND
             truth.is_mixed |= other.is_alive and (is_far or is_older)
             if other.is_alive and other.nonce != actor.nonce and not truth.is_mixed:
                 self._violate(output, f"{actor.nonce} deletes the data of {other.nonce}")
@@ -200,7 +214,7 @@ class LocalJudge:
         if said == "SUCCESS" and not was.startswith("TOMBSTONE"):
             self._success(output, truth, actor, was)
             return
-        if was == "SUCCESS" and said == "RUNNING" and actor.nonce in self.forcing:
+        if was.startswith(("SUCCESS", "TOMB")) and said == "RUNNING" and actor.nonce in self.forcing:
             truth.built_by = ""
         is_collector = actor.nonce.startswith(COLLECTING)
         if said == "DELETING":
@@ -283,7 +297,7 @@ class LocalJudge:
         held = self._machine.files.get(f"{output}/{layout.LEASE}")
         if held is not None and parse_lease(held.data, "").is_sealed:
             truth.is_mixed = True  # it is published, and doubted by the plan after that
-        doubts = record is None or float(record.end) > self._machine.synced_until
+        doubts = record is None or record.end > self._machine.synced_until
         blob = self._machine.files.get(f"{output}/{layout.STATUS}")
         is_built = blob is not None and blob.data.startswith((b"SUCCESS", b"TOMBSTONE"))
         truth.built_by = record.payload if is_built and not doubts and record else ""
@@ -291,8 +305,9 @@ class LocalJudge:
 
     def has_documents_of_another_boot(self) -> bool:
         """Return whether a lease document must age: no kernel lock, and no process, tells of it."""
-        blobs = [self._machine.files.get(f"{output}/{layout.LEASE}") for output in self.truths]
-        leases = [parse_lease(blob.data, "") for blob in blobs if blob is not None and blob.data]
+        paths = [f"{it}/{name}" for it in self.truths for name in (layout.LEASE, layout.RECORD)]
+        blobs = [self._machine.files.get(path) for path in paths]
+        leases = [it for blob in blobs if blob is not None and (it := note_of(blob.data))]
         file = str(self._machine.leases_file)
         return any(it.boot != self._machine.host.name and it.lock != file for it in leases)
 
@@ -308,11 +323,12 @@ class LocalJudge:
         blob = self._machine.files.get(f"{output}/{layout.STATUS}")
         return blob is not None and blob.data == b"SUCCESS"
 
-    def _record_of(self, output: str) -> Record | None:
+    def _record_of(self, output: str) -> _Said | None:
         blob = self._machine.files.get(f"{output}/{layout.RECORD}")
         try:
-            return Record.from_bytes(blob.data) if blob is not None else None
-        except ValueError:
+            said = json.loads(blob.data) if blob is not None else {}
+            return _Said(said["payload"], float(said["end"]))
+        except (ValueError, KeyError):  # none, or the note of who builds
             return None
 
     def _violate(self, output: str, what: str) -> None:
