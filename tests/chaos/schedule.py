@@ -20,6 +20,8 @@ KINDS = (
 """What is struck: one process of a kind (see victims.py); or all of ours at once, all of ours but
 one, the process group that was started, all of ours with all that the steps started."""
 FREEZES = (*KINDS[:8], "ours", "everything")
+_OFTEN = ("body",) * 14 + ("script",) * 14 + ("child",) * 6
+"""Who is struck the most in quick rounds: the run goes on, and tries the step again."""
 EARLY = ("applier", "front", "group", "ours")
 """Kinds that are there before any work is."""
 _ENDS = {
@@ -124,7 +126,7 @@ class Schedule:
         if dice.random() < 1 / 4:
             for place in range(dice.randint(1, 6), len(ways), 2):
                 ways[place] = "documents"
-        names = tuple(f"s{number}" for number in range(dice.randint(6, 14)))
+        names = tuple(f"s{number:02}" for number in range(dice.randint(12, 30)))
         steps = [_quick_step(dice, name) for name in names]
         return cls(
             seed=seed,
@@ -133,10 +135,10 @@ class Schedule:
             faults=0.0,
             appliers=dice.choice((2, 3)),
             ways=tuple(ways),
-            strikes=tuple(_quick_strike(dice) for _ in range(dice.randint(30, 60))),
+            strikes=tuple(_quick_strike(dice) for _ in range(dice.randint(150, 250))),
             unlocks=dice.random() < 0.5,
             lease=dice.choice((LEASE, 60, 60)),
-            meet=0.2,
+            meet=0.1,
         )
 
     def __str__(self) -> str:
@@ -177,17 +179,18 @@ def _quick_step(dice: random.Random, name: str, needs: tuple[str, ...] = ()) -> 
         if dice.random() < 0.3:
             writers.append(writer)
     lines, pause = dice.choice(
-        ((1, 0.01), (2, 0.01), (4, 0.01), (8, 0.1), (10, 0.1), (12, 0.1), (40, 0.1))
+        ((1, 0.01), (2, 0.01), (4, 0.01), (8, 0.1), (10, 0.1), (12, 0.1), (30, 0.1), (60, 0.1))
     )
-    return Step(name, kind, tuple(writers), lines, pause, dice.random() < 0.3, needs)
+    stubborn = dice.random() < 0.3
+    return Step(name, kind, tuple(writers), lines, pause, stubborn, needs, retries=200)
 
 
 def _quick_strike(dice: random.Random) -> Strike:
-    after = round(dice.choice((dice.uniform(0, 0.1), dice.uniform(0.1, 0.6))), 2)
-    if dice.random() < 0.15:
+    after = round(dice.choice((0.0, dice.uniform(0, 0.1), dice.uniform(0.0, 0.4))), 2)
+    if dice.random() < 0.1:
         thaw = round(dice.choice((dice.uniform(0.05, 0.5), dice.uniform(0.8, 3.0))), 2)
         return Strike(after, dice.choice(FREEZES), signal.SIGSTOP, thaw, dice.randrange(1 << 16))
-    kind = dice.choice(KINDS)
+    kind = dice.choice((*KINDS, *_OFTEN))
     number = dice.choice(_ENDS.get(kind, (signal.SIGKILL,)))
     return Strike(after, kind, number, 0.0, dice.randrange(1 << 16))
 

@@ -121,7 +121,9 @@ class LocalApplier:
     def _kernel_locks(self) -> KernelLocks:
         def open_file(_folder: str, *, create: bool) -> LockFile:
             del create
-            file = SimulatedLockFile(self.machine, self.disk, self.process, self._sharers)
+            if self.lock_files:  # the first one is opened before anything runs
+                self.disk.step("open", "leases")
+            file = SimulatedLockFile(self.machine, self.disk, self.process)
             self.lock_files.append(file)
             return cast("LockFile", file)
 
@@ -133,14 +135,12 @@ class LocalApplier:
             guard=Mutex(self.disk),
         )
 
-    def _sharers(self) -> list[Process]:
-        """Return who has what is opened now open as well."""
-        return []
-
     def start(self, after: float) -> None:
         """Begin after some seconds."""
         self.states = {output: "ready" for output, _ in self.targets}
         self.retries = dict.fromkeys(self.states, self.habits.retries)
+        if self.locks is not None:
+            self.locks.open()
         self.family = LocalFamily(self.machine, self.faults, self.judge, self.process)
         self._ticker.start(self._tick, after)
         for number in range(self.habits.slots):
@@ -381,7 +381,8 @@ class _Slot:
             holding.output in run.habits.forces,
             claimed,
             [run.process, run.family.template],
-            has_lock=lambda: run.locks is None or has_lock(run.machine, holding),
+            # A leases file that was opened anew is not shared with the processes that start bodies.
+            has_lock=lambda: run.judge.may_lose or has_lock(run, holding),
             checked_at=run.world.now,
         )
         self._code = None
@@ -441,11 +442,13 @@ class _Slot:
         return any(path in self._run.machine.files for path in ours)
 
 
-def has_lock(machine: Machine, holding: Holding) -> bool:
-    """Return whether the kernel keeps the lock on what we hold."""
+def has_lock(run: LocalApplier, holding: Holding) -> bool:
+    """Return whether the kernel keeps the lock on what we hold, where it keeps any."""
+    if run.locks is None:
+        return True
     files = holding.lock._files  # noqa: SLF001 - nobody else asks
     return bool(files) and all(
-        machine.has_locked(cast("SimulatedLockFile", file).description, offset)
+        run.machine.has_locked(cast("SimulatedLockFile", file).description, offset)
         for file, offset in files
     )
 

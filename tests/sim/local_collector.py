@@ -44,7 +44,7 @@ class Collector:
 
         def open_file(_folder: str, *, create: bool) -> LockFile:
             del create
-            return cast("LockFile", SimulatedLockFile(self.machine, disk, process, list))
+            return cast("LockFile", SimulatedLockFile(self.machine, disk, process))
 
         locks = KernelLocks(PREFIX, open_file=open_file, guard=Mutex(disk))
 
@@ -63,17 +63,18 @@ class Collector:
                 if lock is None:
                     continue
                 with suppress(MarinBuildError):
-                    self._delete(disk, output, version)
+                    self._delete(disk, output, version, lock.identity)
                 lock.release()
             actor.listen()
 
         actor.start(run, after)
 
-    def _delete(self, disk: Disk, output: str, version: str) -> None:
+    def _delete(self, disk: Disk, output: str, version: str, lock: str) -> None:
         seen = look(disk, output)  # type: ignore[arg-type]
         if seen.status_version != version or seen.lease is not None:
             return
-        lease = Lease("gc", 1.0, run=f"{COLLECTING}1", nonce=f"{COLLECTING}1", boot="none")
+        own = f"{COLLECTING}1"
+        lease = Lease("gc", 1.0, run=own, nonce=own, boot="none", lock=lock)
         path, status = f"{output}/{layout.LEASE}", f"{output}/{layout.STATUS}"
         held = disk.put_if_absent(path, lease.encode())
         if held is None:

@@ -2,180 +2,247 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, cast
 
 from marin_build.protocol import layout
-from marin_build.protocol.status import STATUS_RUNNING, STATUS_SUCCESS
-from tests.sim import local_appliers, local_protocol
+from marin_build.protocol.acquire import Claimant
+from marin_build.protocol.held_target import Holding
+from marin_build.protocol.quick_holding import QuickHolding
+from marin_build.protocol.state_machine import Event, State, transition
+from marin_build.protocol.status import STATUS_RUNNING
+from marin_build.store.kernel_locks import KernelLocks
+from tests.sim import local_appliers
+from tests.sim.local_appliers import LocalApplier
 from tests.sim.local_family import LocalFamily
-from tests.sim.local_protocol import Held1, KernelLeases, LocalClaimant, Mutex
+from tests.sim.local_protocol import Beginner, Mutex, SimulatedFolder, SimulatedLockFile
+from tests.sim.machine import Disk, Machine
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pytest
 
     from marin_build.protocol.documents import Publication
     from marin_build.protocol.lease import Lease
-    from tests.sim.machine import Disk
+    from marin_build.store.base import Store
     from tests.sim.mutations import Mutation
 
 
 def take_without_a_lock(patch: pytest.MonkeyPatch) -> None:
-    """The kernel is not asked."""
-    patch.setattr("tests.sim.machine.Machine.try_lock", lambda *_: True)
+    """The kernel gives every lock to everybody."""
+    patch.setattr(Machine, "try_lock", lambda *_: True)
 
 
 def build_without_a_look(patch: pytest.MonkeyPatch) -> None:
     """Who has the kernel lock does not look what lies there by now."""
-    patch.setattr(LocalClaimant, "_is_untouched", lambda _self: True)
 
-    def prove(self: LocalClaimant, lease: Lease) -> bool:
-        self.disk.put(layout.log_path(self.claimant.output, 1), lease.nonce.encode())
-        return True
+    def begin(self: Beginner, path: str, name: str, content: bytes) -> SimulatedFolder:
+        self.disk.put(f"{path}/{name}", content)
+        file = self.machine.numbers[f"{path}/{name}"]
+        return SimulatedFolder(self.machine, self.disk, path, name, file)
 
-    patch.setattr(LocalClaimant, "_prove", prove)
+    patch.setattr(Beginner, "begin", begin)
 
 
 def replace_success(patch: pytest.MonkeyPatch) -> None:
     """SUCCESS is written over whatever is there."""
-
-    def say_success(self: Held1, disk: Disk) -> bool:
-        disk.put(f"{self.output}/{layout.STATUS}", STATUS_SUCCESS.encode())
-        return True
-
-    patch.setattr(Held1, "_say_success", say_success)
+    real = SimulatedFolder.has
+    patch.setattr(
+        SimulatedFolder, "has", lambda self, name: name != layout.STATUS and real(self, name)
+    )
+    patch.setattr(SimulatedFolder, "is_in_place", lambda _self: True)
 
 
 def succeed_beside_a_lease(patch: pytest.MonkeyPatch) -> None:
     """SUCCESS is created although another has written a lease document."""
-
-    def say_success(self: Held1, disk: Disk) -> bool:
-        return disk.link(f"{self.output}/{layout.STATUS}", STATUS_SUCCESS.encode()) is not None
-
-    patch.setattr(Held1, "_say_success", say_success)
+    real = SimulatedFolder.has
+    patch.setattr(
+        SimulatedFolder, "has", lambda self, name: name != layout.LEASE and real(self, name)
+    )
 
 
 def create_success_without_the_folder_lock(patch: pytest.MonkeyPatch) -> None:
-    """One system call creates SUCCESS; who looks and then renames is not kept out."""
+    """SUCCESS comes between the look and the `rename` of one who creates RUNNING."""
+    real = SimulatedFolder.finish
 
-    def say_success(self: Held1, disk: Disk) -> bool:
-        if disk.get(f"{self.output}/{layout.LEASE}") is not None:
-            return False
-        return disk.link(f"{self.output}/{layout.STATUS}", STATUS_SUCCESS.encode()) is not None
+    def finish(self: SimulatedFolder, *rest: Any) -> bool:
+        with patch.context() as inner:
+            inner.setattr(Disk, "locked", lambda _self, _path: nullcontext())
+            return real(self, *rest)
 
-    patch.setattr(Held1, "_say_success", say_success)
+    patch.setattr(SimulatedFolder, "finish", finish)
 
 
 def unlock_before_success(patch: pytest.MonkeyPatch) -> None:
     """The kernel lock is let go before SUCCESS is there."""
-    real = Held1._say_success
+    real = QuickHolding._finish
 
-    def say_success(self: Held1, disk: Disk) -> bool:
-        assert self.leases is not None
-        assert self.opened is not None
-        self.leases.release(self.output, self.opened)
-        disk.step("unlock", "leases")
-        return real(self, disk)
+    def finish(self: QuickHolding, publication: Publication) -> None:
+        self.lock.release()
+        real(self, publication)
 
-    patch.setattr(Held1, "_say_success", say_success)
+    patch.setattr(QuickHolding, "_finish", finish)
 
 
 def record_after_success(patch: pytest.MonkeyPatch) -> None:
     """The record is written when SUCCESS is there already."""
-    real = Held1._publish
+    real = SimulatedFolder.finish
 
-    def publish(self: Held1, disk: Disk, publication: Publication) -> bool:
-        return self._say_success(disk) and (real(self, disk, publication) or True)
+    def finish(
+        self: SimulatedFolder, content: bytes, others: Mapping[str, bytes], *rest: Any
+    ) -> bool:
+        is_done = real(self, b"", others, *rest)
+        if is_done:
+            self.write(content)
+        return is_done
 
-    patch.setattr(Held1, "_publish", publish)
+    patch.setattr(SimulatedFolder, "finish", finish)
 
 
 def replace_the_record(patch: pytest.MonkeyPatch) -> None:
     """The record is written over whatever is there, before SUCCESS is refused."""
-    real = Held1._publish
+    real = SimulatedFolder.finish
 
-    def publish(self: Held1, disk: Disk, publication: Publication) -> bool:
-        disk.put(f"{self.output}/{layout.RECORD}", publication.record.to_bytes())
-        return real(self, disk, publication)
+    def finish(self: SimulatedFolder, content: bytes, *rest: Any) -> bool:
+        self.disk.put(f"{self.path}/{self.name}", content)
+        self.file = self.machine.numbers[f"{self.path}/{self.name}"]
+        return real(self, content, *rest)
 
-    patch.setattr(Held1, "_publish", publish)
+    patch.setattr(SimulatedFolder, "finish", finish)
 
 
 def prove_nothing(patch: pytest.MonkeyPatch) -> None:
-    """No log is there before the first data is written."""
-    patch.setattr(LocalClaimant, "_prove", lambda _self, _lease: True)
+    """No note of ours is there before the first data is written."""
+
+    def write(self: SimulatedFolder, content: bytes) -> None:
+        first = f"{self.path}/{self.name}"
+        if content.startswith(b'{"worker_id"'):
+            self.machine.remove(self.disk.actor, first)
+            return
+        self.disk.put(first, content)
+        self.file = self.machine.numbers[first]
+
+    patch.setattr(SimulatedFolder, "write", write)
+    patch.setattr(SimulatedFolder, "is_in_place", lambda _self: True)
 
 
 def announce_over_a_status(patch: pytest.MonkeyPatch) -> None:
     """RUNNING is written whatever the status is by then."""
-    patch.setattr(
-        Held1, "_say_running", lambda _self, disk, path: disk.put(path, STATUS_RUNNING.encode())
-    )
+    real = QuickHolding._announce
+
+    def announce(self: QuickHolding) -> bool:
+        store = self.store
+        self.store = cast("Store", _Overwriting(store))
+        try:
+            return real(self)
+        finally:
+            self.store = store
+
+    patch.setattr(QuickHolding, "_announce", announce)
+
+
+class _Overwriting:
+    """A store where RUNNING is written over any status."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def put_if_absent(self, path: str, data: bytes) -> str | None:
+        if data == STATUS_RUNNING.encode():
+            return self._store.put(path, data)
+        return self._store.put_if_absent(path, data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
 
 
 def never_announce(patch: pytest.MonkeyPatch) -> None:
-    """Nobody but the kernel ever knows who builds."""
-    patch.setattr(local_appliers, "ANNOUNCE_AFTER", 1e6)
+    """Nobody but the kernel ever knows who builds: who sees no locks comes at any time."""
+    patch.setattr(local_appliers, "ANNOUNCE", 1e6)
+
+
+def fail_without_announcing(patch: pytest.MonkeyPatch) -> None:
+    """A quick failure writes its end without a lease."""
+
+    def fail(self: QuickHolding, *rest: Any, **kw: Any) -> bool:
+        if self.state is State.QUICK:
+            self.state = transition(self.state, Event.ANNOUNCED)
+            self.store.put(f"{self.output}/{layout.STATUS}", b"FAILED")
+            return True
+        return Holding.fail(self, *rest, **kw)
+
+    patch.setattr(QuickHolding, "fail", fail)
 
 
 def tick_while_it_ends(patch: pytest.MonkeyPatch) -> None:
-    """Nothing keeps the tick and the end of a step apart."""
-    patch.setattr(Mutex, "take", lambda _self, _disk: None)
+    """Nothing keeps the announcer and the end of a step apart."""
+    patch.setattr(Mutex, "__enter__", lambda _self: None)
 
 
 def trust_the_open_file(patch: pytest.MonkeyPatch) -> None:
-    """Nobody looks whether the leases file is still the one that lies there."""
-    patch.setattr(KernelLeases, "is_in_place", lambda _self, _opened: True)
+    """It is not looked at whether the leases file is still the one that lies there."""
+    patch.setattr(SimulatedLockFile, "is_in_place", lambda _self: True)
 
-    def take(self: KernelLeases, output: str, disk: Disk) -> Any:
-        opened = self.opened or self.open()
-        if not self._reserve(self.offset_of(output), output):
-            return None
-        disk.step("lock", "leases")
-        if self.machine.try_lock(opened, self.offset_of(output)):
-            return opened
-        self.table.pop(self.offset_of(output), None)
-        return None
 
-    patch.setattr(KernelLeases, "take", take)
+def finish_on_an_old_file(patch: pytest.MonkeyPatch) -> None:
+    """Before SUCCESS it is not looked at whether others still lock the same file."""
+    patch.setattr("marin_build.store.kernel_locks.OutputLock.is_in_place", lambda _self: True)
 
 
 def forget_own_locks(patch: pytest.MonkeyPatch) -> None:
     """A session locks a byte again that it has locked: the kernel does not mind."""
-    patch.setattr(KernelLeases, "_reserve", lambda self, byte, it: self.table.update({byte: it}) or True)
+    real = KernelLocks._take_all
+
+    def take_all(self: KernelLocks, output: str) -> Any:
+        self._taken.clear()
+        return real(self, output)
+
+    patch.setattr(KernelLocks, "_take_all", take_all)
 
 
 def forget_the_mark(patch: pytest.MonkeyPatch) -> None:
     """The mark of those who see no kernel locks is not looked at."""
-    patch.setattr(local_protocol, "has_mark", lambda _disk: False)
+    patch.setattr(SimulatedLockFile, "has_mark", lambda _self: False)
 
 
 def do_not_wait_for_the_mark(patch: pytest.MonkeyPatch) -> None:
     """Who puts the mark there begins at once."""
-    patch.setattr(local_appliers, "MARK_WAIT", 0.0)
+    patch.setattr(local_appliers, "MARK_SEEN_AFTER", 0.0)
 
 
 def judge_by_process_alone(patch: pytest.MonkeyPatch) -> None:
     """A lease document is judged by its process, whoever has the kernel lock now."""
-    patch.setattr(local_protocol, "is_let_go", lambda _lease, _opened: False)
+    patch.setattr(Claimant, "_is_gone", lambda _self, _holder: False)
+    real = LocalApplier.is_abandoned
+
+    def is_abandoned(self: LocalApplier, output: str, lease: Lease) -> bool:
+        locks, self.locks = self.locks, None
+        try:
+            return real(self, output, lease)
+        finally:
+            self.locks = locks
+
+    patch.setattr(LocalApplier, "is_abandoned", is_abandoned)
 
 
 def trust_any_lock(patch: pytest.MonkeyPatch) -> None:
     """The lease document does not say on which file its holder has its lock."""
-    patch.setattr(local_protocol, "kernel_word", lambda _opened: "kernel:0")
+    patch.setattr(Claimant, "_is_gone", lambda _self, holder: bool(holder.lock))
 
 
-def look_for_no_work(patch: pytest.MonkeyPatch) -> None:
-    """What an unannounced attempt has started is not looked for."""
-    patch.setattr(local_appliers.LocalApplier, "is_left_working", lambda _self, _log: False)
+def look_for_no_note(patch: pytest.MonkeyPatch) -> None:
+    """What one who died within the first second has started is not looked for."""
+    patch.setattr(Claimant, "_record_without", lambda _self, _seen: None)
 
 
 def find_work_by_its_log_alone(patch: pytest.MonkeyPatch) -> None:
-    """The log of an unannounced attempt does not tell its nonce, so no mark is found."""
-    patch.setattr(
-        local_appliers.LocalApplier,
-        "is_left_working",
-        lambda self, log: self.machine.is_locked(log),
-    )
+    """What a dead holder has started is not found by its mark."""
+
+    def is_worked_on(self: LocalApplier, output: str, lease: Lease) -> bool:
+        return self.machine.is_locked(layout.log_path(output, lease.attempt))
+
+    patch.setattr(LocalApplier, "is_worked_on", is_worked_on)
 
 
 def keep_the_session_s_locks(patch: pytest.MonkeyPatch) -> None:
@@ -184,18 +251,13 @@ def keep_the_session_s_locks(patch: pytest.MonkeyPatch) -> None:
 
 
 def forget_half_an_announcement(patch: pytest.MonkeyPatch) -> None:
-    """A quick end does not see that its own tick has written a lease document already."""
-
-    def may_be_quick(self: Held1, disk: Disk) -> bool:
-        disk.step("stat", "leases")
-        return True
-
-    patch.setattr(Held1, "_may_be_quick", may_be_quick)
+    """An announcer that could not write RUNNING takes its own lease for another's."""
+    patch.setattr(QuickHolding, "_version_of_ours", lambda _self, _path: None)
 
 
 def begin_after_a_long_sleep(patch: pytest.MonkeyPatch) -> None:
-    """Who slept between the look and the start of the body does not look again."""
-    patch.setattr(Held1, "may_begin", lambda _self, _disk, _clock: True)
+    """Who slept between the lock and the start of the body does not announce first."""
+    patch.setattr(local_appliers._Slot, "_is_held", lambda _self, _holding: True)
 
 
 OF_LOCAL_DISKS: tuple[Mutation, ...] = (
@@ -210,14 +272,16 @@ OF_LOCAL_DISKS: tuple[Mutation, ...] = (
     prove_nothing,
     announce_over_a_status,
     never_announce,
+    fail_without_announcing,
     tick_while_it_ends,
     trust_the_open_file,
+    finish_on_an_old_file,
     forget_own_locks,
     forget_the_mark,
     do_not_wait_for_the_mark,
     judge_by_process_alone,
     trust_any_lock,
-    look_for_no_work,
+    look_for_no_note,
     find_work_by_its_log_alone,
     keep_the_session_s_locks,
     forget_half_an_announcement,

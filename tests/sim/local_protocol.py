@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from marin_build.store.kernel_locks import mark_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from tests.sim.machine import Description, Disk, Machine, Process
 
@@ -25,7 +25,7 @@ class SimulatedLockFile:
 
     Args:
         machine, disk: where it lies.
-        sharers: who has it open, too: the processes that were forked since.
+        process: opens it; what is forked from that shares it.
 
     """
 
@@ -34,13 +34,10 @@ class SimulatedLockFile:
         machine: Machine,
         disk: Disk,
         process: Process,
-        sharers: Callable[[], list[Process]],
     ) -> None:
         self._machine, self._disk = machine, disk
-        disk.step("open", "leases")
         self._process = process
         self.description: Description = machine.open(process, machine.leases_file)
-        self.description.holders.update(it for it in sharers() if it.alive)
         self.identity = str(self.description.file)
 
     def lock(self, offset: int) -> bool:
