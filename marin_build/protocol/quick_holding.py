@@ -91,8 +91,9 @@ class QuickHolding(Holding):
 
         """
         with self.guard:
-            if self.state is State.QUICK and not self.lock.is_in_place():
-                self._announce()  # who comes now does not see our lock
+            # Our own lease lies there already, or who comes now does not see our lock.
+            if self.state is State.QUICK and (self.version or not self.lock.is_in_place()):
+                self._announce()
             if self.state is State.QUICK:
                 self._finish(publication)
             elif self.state is State.LOST:

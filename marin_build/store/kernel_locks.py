@@ -185,6 +185,19 @@ def _tried(folder: str) -> str:
         first.close()
 
 
+def locks_around(output: str) -> KernelLocks | None:
+    """Return the locks of the prefix that an output seems to lie in; None: no locks are in use.
+
+    For programs that know no prefix. It is the nearest folder with a file of locks.
+    """
+    folder = output
+    while "/" in folder.strip("/"):
+        folder = folder.rpartition("/")[0]
+        if os.path.lexists(leases_path(folder)):
+            return KernelLocks(folder, is_quick=False, create=False)
+    return None
+
+
 class OutputLock:
     """The lock on one output, in each file that has a byte for it.
 
@@ -233,6 +246,7 @@ class KernelLocks:
     Args:
         prefix: an absolute folder, which exists.
         is_quick: whether a lock may be all that keeps others out, for a second.
+        create: whether to make the file; else nobody builds by locks where there is none.
         open_file: opens the file of a folder, made if it is not there and `create` says so.
         guard: held while the table of the locks is read or changed.
 
@@ -243,16 +257,23 @@ class KernelLocks:
         prefix: str,
         *,
         is_quick: bool = True,
+        create: bool = True,
         open_file: Callable[..., LockFile] = LockFile,
         guard: AbstractContextManager[object] | None = None,
     ) -> None:
         self._prefix = prefix
         self._is_quick = is_quick
+        self._create = create
         self._open_file = open_file
         self._guard = guard or threading.Lock()
         self._files: dict[str, LockFile] = {}  # by folder
         self._taken: dict[tuple[str, int], LockFile] = {}
         self._left: list[LockFile] = []  # they were deleted while outputs were locked in them
+
+    def open(self) -> None:
+        """Open the file of the prefix: what is forked from now on shares the locks."""
+        with self._guard, suppress(OSError):
+            self._file_of(self._prefix)
 
     def take(self, output: str) -> OutputLock | None:
         """Take the lock on an output; return None if another has it.
@@ -341,7 +362,9 @@ class KernelLocks:
         """
         file = self._files.get(folder)
         if file is None:
-            file = self._files[folder] = self._open_file(folder, create=folder == self._prefix)
+            file = self._files[folder] = self._open_file(
+                folder, create=self._create and folder == self._prefix
+            )
         return file
 
     def _put_away(self, folder: str) -> None:

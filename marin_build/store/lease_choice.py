@@ -46,11 +46,22 @@ def choose_locks(
     """
     if lease_by == "kernel":
         refuse_without_locks(prefix)
-        return KernelLocks(prefix)
+        return _opened(KernelLocks(prefix))
+    if lease_by == "documents":
+        _leave_mark(prefix, _FORCED, wait)
     why = why_not(prefix)
-    if why or lease_by == "documents":
-        _leave_mark(prefix, why or _FORCED, wait)
-    return None if why else KernelLocks(prefix, is_quick=lease_by == "auto")
+    if why:
+        _leave_mark(prefix, why, wait)
+    return None if why else _opened(KernelLocks(prefix, is_quick=lease_by == "auto"))
+
+
+def _opened(locks: KernelLocks) -> KernelLocks:
+    """Open the file now: the processes that start the steps share the locks with the run.
+
+    So the locks hold until these have ended what they started.
+    """
+    locks.open()
+    return locks
 
 
 def refuse_without_locks(prefix: str) -> None:

@@ -300,7 +300,7 @@ MUTATIONS: tuple[Mutation, ...] = (
 )
 RARE: dict[Mutation, int] = {
     publish_unconditionally: 1_290,
-    trust_an_old_look: 120,
+    trust_an_old_look: 11_200,
     publish_an_old_seal: 17_300,
     leave_the_old_artifact: 2_500,
     start_without_looking: 230,

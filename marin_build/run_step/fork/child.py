@@ -109,6 +109,8 @@ class Child:
             os._exit(0)
 
     def _begin(self) -> None:
+        if self.session.locks is not None:
+            self.session.locks.forget()  # what outlives this step must not hold what others build
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
