@@ -12,8 +12,15 @@ from marin_build.analysis import asked_variables, audit_events, questions
 from marin_build.analysis.callers import owner_of
 from marin_build.analysis.observations import NotKept, Observations
 from marin_build.analysis.replaced_functions import Replacements
-from marin_build.analysis.searched_folders import PACKAGE, SearchedFolder, searched
-from marin_build.analysis.searching import SearchedModules, folders_with_names
+from marin_build.analysis.searched_folders import (
+    PACKAGE,
+    InstalledFiles,
+    SearchedFolder,
+    folder_stamp,
+    number_of_stamps,
+    searched,
+)
+from marin_build.analysis.searching import SearchedModules, folders_with_names, source_of
 from marin_build.analysis.unsteady_code import unsteady_place
 from marin_build.analysis.watch import Watch
 from marin_build.text.readable import printable
@@ -100,16 +107,15 @@ class ObservedLoad:
                 self._watch.refuse("uses a module that was imported before it", None, file)
                 return
 
-    def _files(self) -> tuple[dict[str, Answer], dict[str, dict[str, FileStamp | None]]]:
-        """Return the stamps of the files that were read: the author's and others, and libraries'.
+    def _files(self) -> tuple[dict[str, Answer], dict[str, InstalledFiles]]:
+        """Return the files that were read: others' by path, and libraries' by folder.
 
         What was written since shortly before the load is refused: nobody knows what was read.
         """
         watch = self._watch
-        paths = dict.fromkeys([*watch.files, *self._module_files()])
         own: dict[str, Answer] = {_TIME_ZONE: stamp_now(_TIME_ZONE)}
         libraries: dict[str, dict[str, FileStamp | None]] = {}
-        for path in paths:
+        for path in dict.fromkeys([*watch.files, *self._module_files()]):
             owner = owner_of(path)
             if owner in ("python", "imports"):
                 continue
@@ -125,14 +131,16 @@ class ObservedLoad:
             else:
                 folder, _, name = path.rpartition("/")
                 libraries.setdefault(folder, {})[name] = stamp
-        return own, libraries
+        installed = {
+            folder: InstalledFiles(tuple(stamps), number_of_stamps(stamps.values()))
+            for folder, stamps in libraries.items()
+        }
+        return own, installed
 
     def _module_files(self) -> Iterator[str]:
-        for _, module in self.new_modules():
-            file = getattr(module, "__file__", None)
-            if isinstance(file, str) and file.startswith("/"):
-                yield file
-        for name, module in self._modules_before.items():  # a library that the program needs, too
+        """Yield the files of all modules: a library may have been imported by this program."""
+        yield from map(source_of, self._watch.imported)
+        for name, module in list(sys.modules.items()):
             file = getattr(module, "__file__", None)
             if name != "__main__" and isinstance(file, str) and file.startswith("/"):
                 yield file
@@ -151,7 +159,7 @@ class ObservedLoad:
             },
             questions.DISTRIBUTIONS: {
                 folder: questions.answer_now(questions.DISTRIBUTIONS, folder, salt)
-                for folder in self._search_path
+                for folder in {*self._search_path, *watch.distributions}
                 if os.path.isabs(folder)
             },
             questions.CALLED: {name: questions.answer_of(name, salt) for name in watch.called},
@@ -178,16 +186,21 @@ class ObservedLoad:
 
     def _searched(self) -> dict[str, SearchedFolder]:
         trusted_before = self._watch.began - DISTRUST_NS
-        wanted = folders_with_names(self._watch.modules, self._watch.folder)
         found: dict[str, SearchedFolder] = {}
-        for folder, names in wanted.items():
-            found[folder] = searched(folder, names, trusted_before)
+        for folder, names in folders_with_names(self._watch.modules, self._watch.folder).items():
+            is_package = folder not in sys.path and owner_of(f"{folder}/x.py") == "library"
+            stamp = folder_stamp(folder) if is_package else None
+            if stamp is not None and max(stamp[:2]) < trusted_before:
+                found[folder] = SearchedFolder((), (), stamp)  # of its own package alone
+            else:
+                found[folder] = searched(folder, names, trusted_before)
         for folder, each in list(found.items()):
             for entry in each.found:  # a folder that was no package may become one
                 inner = os.path.join(folder, entry)
-                if "." not in entry and os.path.isdir(inner):
-                    names = {PACKAGE, *(found[inner].names if inner in found else ())}
-                    found[inner] = searched(inner, names, trusted_before)
+                known = found[inner].names if inner in found else ()
+                is_listed = inner not in found or (known and PACKAGE not in known)
+                if "." not in entry and is_listed and os.path.isdir(inner):
+                    found[inner] = searched(inner, {PACKAGE, *known}, trusted_before)
         return found
 
 

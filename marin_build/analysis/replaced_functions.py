@@ -13,9 +13,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from marin_build.analysis import questions
-from marin_build.analysis.audit_events import active
+from marin_build.analysis.audit_events import DEVICES, FINDS_PROJECTS, active
 from marin_build.analysis.callers import calling_author, nearest_owner, owner_of
 from marin_build.identity.callables import CountsByName
+from marin_build.text.readable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -29,14 +30,13 @@ _ASK_KIND = frozenset(
     """
     exists isfile isdir isjunction ismount lexists islink realpath _joinrealpath is_file is_dir
     is_symlink is_mount is_socket is_fifo is_block_device is_char_device resolve _resolve walk
-    _walk _isdir _lexists
+    _walk _isdir _lexists mtime
     """.split()  # noqa: SIM905 - a list of quoted names would take a page
 )
 """Functions of Python's library that ask what kind of thing lies somewhere, and no more."""
 _PASS_ON = ("stat", "lstat")
 """Methods of pathlib that call `os.stat` for one of these."""
 _LOGS = f"{os.sep}logging{os.sep}__init__.py"
-_FINDS_PROJECTS = ("/marin_build/workspace/workspace.py", "/marin_build/pipeline/locate.py")
 
 
 class ReplacedFunction(CountsByName):
@@ -125,19 +125,29 @@ def _note_status(
     follows: bool,
 ) -> None:
     path = args[0] if args else kwargs["path"]
-    if isinstance(path, int) or frame.f_code.co_filename.endswith(_FINDS_PROJECTS):
+    if isinstance(path, int) or _finds_projects(frame):
         return  # an opened file counts by itself
     if kwargs.get("dir_fd") is not None:
         watch.refuse("looks at files of an opened folder, whose place cannot be known", frame)
         return
     is_missing = isinstance(told, OSError)
     found = watch.path(path)
+    if found.startswith(DEVICES):
+        if found != os.devnull and calling_author(frame) is not None:
+            watch.refuse(f"looks at `{printable(found)}`, which is no file of a disk", frame)
+        return
     if _asks_kind(frame):
         kind = None if is_missing else questions.kind_of(told.st_mode)
         watch.answer(questions.KIND if follows else questions.OWN_KIND, found, kind, frame)
         return
     status = None if is_missing else questions.status_of(told)
     watch.answer(questions.STATUS if follows else questions.OWN_STATUS, found, status, frame)
+
+
+def _finds_projects(frame: FrameType | None) -> bool:
+    while frame is not None and owner_of(frame.f_code.co_filename) == "python":
+        frame = frame.f_back
+    return frame is not None and frame.f_code.co_filename.endswith(FINDS_PROJECTS)
 
 
 def _asks_kind(frame: FrameType) -> bool:
@@ -184,7 +194,7 @@ def _told_by(name: str) -> Note:
     def note(
         watch: Watch, _args: tuple[Any, ...], _kwargs: dict[str, Any], frame: FrameType, _told: Any
     ) -> None:
-        if not frame.f_code.co_filename.endswith(_FINDS_PROJECTS):
+        if name not in watch.called and not _finds_projects(frame):
             watch.called.add(name)
 
     return note
