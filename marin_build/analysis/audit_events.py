@@ -32,6 +32,8 @@ _SILENT = (os.devnull, "/dev/urandom", "/dev/random")
 """Devices that hold nothing which a load could depend on; that it draws random numbers is seen
 elsewhere."""
 _STANDARD_INPUT = 0
+_STAND_IN = os.path.join(os.path.dirname(__file__), "replaced_functions.py")
+"""Stands between a caller and a function of `os` that it replaces."""
 _OWN_CACHES = "/marin_build/workspace/own_files.py"
 FINDS_PROJECTS = "/marin_build/workspace/workspace.py"
 """Ends the path of our code that finds the project of a file: what it finds is given to a load."""
@@ -78,6 +80,8 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
     if watch is None:
         return
     frame = sys._getframe(1)  # noqa: SLF001 - CPython's own way
+    if frame.f_code.co_filename == _STAND_IN and frame.f_back is not None:
+        frame = frame.f_back
     watch.is_busy = True
     try:
         handle(watch, args, frame)
@@ -143,6 +147,9 @@ def _list(watch: Watch, folder: object, frame: FrameType, *, with_kinds: bool) -
             for each in entries:
                 status = questions.status_of(each.stat(follow_symlinks=False))
                 watch.answer(questions.OWN_STATUS, each.path, status, frame)
+                if each.is_symlink():
+                    leads_to = questions.answer_now(questions.STATUS, each.path, b"")
+                    watch.answer(questions.STATUS, each.path, leads_to, frame)
 
 
 def _asks_kinds_only(frame: FrameType) -> bool:

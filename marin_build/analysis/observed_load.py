@@ -28,7 +28,7 @@ from marin_build.workspace.file_stamps import DISTRUST_NS, FileStamp, lasts, sta
 from marin_build.workspace.workspace import relative_to
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from types import ModuleType
 
     from marin_build.analysis.questions import Answer
@@ -206,7 +206,11 @@ class ObservedLoad:
 
 @contextmanager
 def observed_load(
-    project: str, given: Mapping[str, str], *, salt: bytes | None = None
+    project: str,
+    given: Mapping[str, str],
+    *,
+    salt: bytes | None = None,
+    clock: Callable[[], int] = time.time_ns,
 ) -> Iterator[ObservedLoad]:
     """Note what the block looks at, which loads a pipeline in this thread.
 
@@ -215,10 +219,11 @@ def observed_load(
         given: what decides what is loaded, and with which parameters, by a name in words; of the
             values only digests are kept.
         salt: the key of digests: of earlier observations, to compare with them; None: a new one.
+        clock: returns the time in ns since the epoch: what was written just before is not trusted.
 
     """
     salt = salt or os.urandom(_KEY_BYTES)
-    watch = Watch(project, time.time_ns())
+    watch = Watch(project, clock())
     load = ObservedLoad(watch, given, salt)
     if audit_events.is_observing():
         watch.refuse("is loaded while another load is observed", None)

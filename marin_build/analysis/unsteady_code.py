@@ -37,6 +37,7 @@ Place = tuple[str, str, int]
 """What code does, to stand after its subject; the file and the line."""
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 _CALLED_BY_LOADING = ("pipeline",)
+_MAKES_STEPS = ("marin_build.step", "marin_build.pipeline.decorator.step")
 _MOST_WRAPPED = 20
 
 
@@ -174,8 +175,16 @@ class _Module:
                 left += ast.iter_child_nodes(node)
                 continue
             first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
-            if (self.file, first) not in self._steps:
+            if (self.file, first) not in self._steps and not self._is_step(node):
                 yield node
+
+    def _is_step(self, node: _Function) -> bool:
+        """Return whether a decorator makes a step of a function: it is called when that runs."""
+        return any(
+            _dotted(each.func if isinstance(each, ast.Call) else each, self.imported)
+            in _MAKES_STEPS
+            for each in node.decorator_list
+        )
 
 
 class _Visit(ast.NodeVisitor):
