@@ -78,6 +78,8 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
         return
     watch = active()
     if watch is None:
+        if handle not in _HARMLESS_ELSEWHERE:
+            _refuse_other_thread()
         return
     frame = sys._getframe(1)  # noqa: SLF001 - CPython's own way
     if frame.f_code.co_filename == _STAND_IN and frame.f_back is not None:
@@ -89,6 +91,13 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
         watch.refuse(f"does what cannot be followed ({event}: {type(error).__name__})", frame)
     finally:
         watch.is_busy = False
+
+
+def _refuse_other_thread() -> None:
+    """Refuse a load beside which another thread of its program works: for whom cannot be known."""
+    watch = _active
+    if watch is not None and watch.refused is None and watch.thread != get_ident():
+        watch.refuse("is loaded while another thread works with files or connections", None)
 
 
 def _opens(watch: Watch, args: tuple[Any, ...], frame: FrameType) -> None:
@@ -158,8 +167,12 @@ def _asks_kinds_only(frame: FrameType) -> bool:
 
 
 def _imports(watch: Watch, args: tuple[Any, ...], _: FrameType) -> None:
-    if isinstance(args[1], str):  # a compiled module
-        watch.files[watch.path(args[1])] = None
+    if not isinstance(args[1], str):
+        return
+    file = watch.path(args[1])  # of a compiled module
+    watch.files[file] = None
+    if owner_of(file) == "author":
+        watch.refuse("is compiled code, which cannot be followed", None, file)
 
 
 def _runs_code(watch: Watch, args: tuple[Any, ...], frame: FrameType) -> None:
@@ -255,7 +268,7 @@ _HANDLERS: dict[str, Handler] = {
         (
             "os.chmod", "os.chown", "os.chflags", "os.lchmod", "os.link", "os.mkfifo", "os.mknod",
             "os.remove", "os.removexattr", "os.rename", "os.rmdir", "os.setxattr", "os.symlink",
-            "os.truncate", "os.utime",
+            "os.truncate", "os.utime", "shutil.chown",
         ),
         _changes_disk,
     ),
@@ -285,3 +298,4 @@ _HANDLERS: dict[str, Handler] = {
     **dict.fromkeys(("os.getxattr", "os.listxattr"), _reads_attributes),
 }  # fmt: skip
 """What each audit event means; https://docs.python.org/3/library/audit_events.html lists them."""
+_HARMLESS_ELSEWHERE = (_imports, _runs_code)

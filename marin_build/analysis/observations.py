@@ -160,7 +160,7 @@ class Observations:
     def _shown(self, kind: str, subject: str) -> str:
         if kind in _FREE_TEXT:
             return printable(subject)
-        return printable(relative_to(subject, self.project))
+        return printable(relative_to(os.path.normpath(subject), self.project))
 
 
 def _subject(kind: str, value: object) -> str:

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from marin_build.pipeline.load import Pipeline
 
 _KEY_BYTES = 32
-_TIME_ZONE = "/etc/localtime"
+_ALWAYS_READ = ("/etc/localtime", "/etc/passwd")
+"""Files that C libraries read without a word: the time zone, and the homes of users."""
 
 
 class ObservedLoad:
@@ -56,6 +57,8 @@ class ObservedLoad:
         self._all_variables = questions.answer_now(questions.VARIABLES, "", salt)
         self._always = {name: os.environ.get(name) for name in asked_variables.ALWAYS_ASKED}
         self._is_over = False
+        if getattr(sys.modules.get("platform"), "_uname_cache", None) is not None:
+            watch.called.add("uname")  # it does not ask again
 
     def new_modules(self) -> list[tuple[str, ModuleType]]:
         """Return the modules that were imported since, by their names."""
@@ -113,7 +116,9 @@ class ObservedLoad:
         What was written since shortly before the load is refused: nobody knows what was read.
         """
         watch = self._watch
-        own: dict[str, Answer] = {_TIME_ZONE: stamp_now(_TIME_ZONE)}
+        own: dict[str, Answer] = {
+            file: questions.answer_now(questions.FILE, file, b"") for file in _ALWAYS_READ
+        }
         libraries: dict[str, dict[str, FileStamp | None]] = {}
         for path in dict.fromkeys([*watch.files, *self._module_files()]):
             owner = owner_of(path)
@@ -127,7 +132,7 @@ class ObservedLoad:
                 watch.refuse("reads what is no file of a disk", None, path)
                 break
             if owner == "author":
-                own[path] = stamp
+                own[path] = stamp or questions.answer_now(questions.FILE, path, b"")
             else:
                 folder, _, name = path.rpartition("/")
                 libraries.setdefault(folder, {})[name] = stamp

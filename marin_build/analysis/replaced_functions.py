@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import FrameType, ModuleType
 
+    from marin_build.analysis.questions import Answer
     from marin_build.analysis.watch import Watch
 
     Note = Callable[[Watch, tuple[Any, ...], dict[str, Any], FrameType, Any], None]
@@ -36,6 +37,7 @@ _ASK_KIND = frozenset(
 """Functions of Python's library that ask what kind of thing lies somewhere, and no more."""
 _PASS_ON = ("stat", "lstat")
 """Methods of pathlib that call `os.stat` for one of these."""
+_STANDARD_INPUT = 0
 _LOGS = f"{os.sep}logging{os.sep}__init__.py"
 
 
@@ -130,18 +132,21 @@ def _note_status(
     if kwargs.get("dir_fd") is not None:
         watch.refuse("looks at files of an opened folder, whose place cannot be known", frame)
         return
-    is_missing = isinstance(told, OSError)
     found = watch.path(path)
     if found.startswith(DEVICES):
         if found != os.devnull and calling_author(frame) is not None:
             watch.refuse(f"looks at `{printable(found)}`, which is no file of a disk", frame)
         return
     if _asks_kind(frame):
-        kind = None if is_missing else questions.kind_of(told.st_mode)
+        kind = _or_missing(told, lambda: questions.kind_of(told.st_mode))
         watch.answer(questions.KIND if follows else questions.OWN_KIND, found, kind, frame)
         return
-    status = None if is_missing else questions.status_of(told)
+    status = _or_missing(told, lambda: questions.status_of(told))
     watch.answer(questions.STATUS if follows else questions.OWN_STATUS, found, status, frame)
+
+
+def _or_missing(told: Any, answer: Callable[[], Answer]) -> Answer:
+    return questions.missing(told) if isinstance(told, OSError) else answer()
 
 
 def _finds_projects(frame: FrameType | None) -> bool:
@@ -179,7 +184,7 @@ def _leads_to(
         watch.refuse("looks at files of an opened folder, whose place cannot be known", frame)
         return
     path = watch.path(args[0] if args else kwargs["path"])
-    answer = None if isinstance(told, OSError) else os.fsdecode(told)
+    answer = _or_missing(told, lambda: os.fsdecode(told))
     watch.answer(questions.LEADS_TO, path, answer, frame)
 
 
@@ -237,6 +242,13 @@ def _starts_thread(
         watch.refuse("starts a thread", frame)
 
 
+def _reads_input(
+    watch: Watch, args: tuple[Any, ...], kwargs: dict[str, Any], frame: FrameType, _told: Any
+) -> None:
+    if _STANDARD_INPUT in (*args[:1], *kwargs.values()) and calling_author(frame) is not None:
+        watch.refuse("reads its standard input", frame)
+
+
 _RANDOM = _never_the_same("draws random numbers")
 _PROCESS = _never_the_same("asks for what differs in each process")
 _MACHINE = _never_the_same("asks how busy the machine is")
@@ -260,11 +272,23 @@ _OF_OS: dict[str, Note] = {
     "times": _CLOCK,
     "getloadavg": _MACHINE,
     "statvfs": _MACHINE,
+    "sysconf": _MACHINE,
+    "umask": _never_the_same("changes the rights of new files"),
+    "dup": _reads_input,
+    "pread": _reads_input,
+    "preadv": _reads_input,
+    "read": _reads_input,
+    "readv": _reads_input,
+    "sendfile": _reads_input,
     "fstatvfs": _MACHINE,
 }
 _OF_TIME: dict[str, Note] = {
     "time": _CLOCK,
     "time_ns": _CLOCK,
+    "process_time": _CLOCK,
+    "process_time_ns": _CLOCK,
+    "thread_time": _CLOCK,
+    "thread_time_ns": _CLOCK,
     "clock_gettime": _CLOCK,
     "clock_gettime_ns": _CLOCK,
     "localtime": _reads_clock(0),

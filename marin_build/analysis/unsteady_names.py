@@ -6,6 +6,7 @@ _CLOCK = "reads the clock"
 _RANDOM = "draws random numbers"
 _INPUT = "reads its standard input"
 _PROCESS = "asks for what differs in each process"
+_NATIVE = "calls what reads files in ways that cannot be seen"
 _MACHINE = "asks how busy the machine is, or who uses it"
 
 UNSTEADY_ANYWHERE = {
@@ -17,10 +18,10 @@ UNSTEADY_ANYWHERE = {
     **dict.fromkeys(("isatty", "orig_argv", "getpid", "getppid"), _PROCESS),
     **dict.fromkeys(
         (
-            "from_pretrained", "imread", "load_dataset", "read_feather", "read_hdf", "read_orc",
-            "read_parquet", "safe_open",
+            "from_pretrained", "imread", "load_dataset", "load_from_disk", "read_feather",
+            "read_hdf", "read_orc", "read_parquet", "safe_open",
         ),
-        "calls what reads files in ways that cannot be seen",
+        _NATIVE,
     ),
 }  # fmt: skip
 """An attribute of anything, by its name -> what reading it does."""
@@ -34,6 +35,7 @@ WHOLE_FUNCTIONS = {
         f"time.{name}": _CLOCK
         for name in ("monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "time_ns")
     },
+    **{f"torch.{name}": _NATIVE for name in ("load", "jit.load")},
     "random.SystemRandom": _RANDOM,
     "os.urandom": _RANDOM,
     "sys.stdin": _INPUT,
@@ -71,8 +73,8 @@ RANDOM_MODULES: dict[str, frozenset[str]] = {
 """Module -> functions that draw random numbers, the same ones after a seed."""
 UNSTEADY_MODULES = frozenset(
     (
-        "_io", "_posixsubprocess", "_socket", "cffi", "grp", "posix", "psutil", "pwd", "resource",
-        "spwd",
+        "_gdbm", "_io", "_posixsubprocess", "_socket", "cffi", "dbm", "fileinput", "grp", "posix",
+        "psutil", "pwd", "resource", "shelve", "spwd",
     )
 )  # fmt: skip
 """Modules that tell of what no hook reports."""
@@ -80,16 +82,16 @@ TIMES_IN_WORDS = frozenset(("now", "today"))
 """What `pandas.Timestamp` and `numpy.datetime64` read as the time of the clock."""
 NATIVE_READERS = frozenset(
     (
-        "av", "cv2", "duckdb", "fiona", "h5py", "leveldb", "lmdb", "lxml", "netCDF4", "polars",
-        "pyarrow", "rasterio", "rocksdb", "safetensors", "sentencepiece", "soundfile", "tables",
-        "tiledb", "tokenizers",
+        "_jsonnet", "av", "cv2", "duckdb", "fiona", "h5py", "leveldb", "lmdb", "lxml", "netCDF4",
+        "polars", "pyarrow", "pygit2", "rasterio", "rocksdb", "safetensors", "sentencepiece",
+        "soundfile", "tables", "tiledb", "tokenizers",
     )
 )  # fmt: skip
 """Packages that open files in compiled code, without a word to Python."""
 READS = (
     "Dataset", "File", "FileSystem", "LocalFileSystem", "OSFile", "Parquet", "Process",
-    "SentencePiece", "VideoCapture", "connect", "dataset", "from_", "imread", "load", "memory_map",
-    "open", "parse", "read", "safe_open", "scan", "sql",
+    "Repository", "SentencePiece", "VideoCapture", "connect", "dataset", "discover", "evaluate",
+    "from_", "imread", "load", "memory_map", "open", "parse", "read", "safe_open", "scan", "sql",
 )  # fmt: skip
 """How the names of functions begin that read files."""
 

@@ -1,8 +1,8 @@
 """Whatever is changed around a pipeline: while no change is told, a fresh load gives the same.
 
 Files, folders, links, modules, packages, variables, parameters, versions and the current folder of
-a project are changed at random. A user whose pipeline is not loaded again would else see the plan of
-another state of the project.
+a project are changed at random. A user whose pipeline is not loaded again would else see the plan
+of another state of the project.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,12 @@ ASKED = [
     "pathlib.Path(IN('data/b.txt')).read_text()",
     "open(IN('link')).read()",
     "sorted(os.listdir(IN('data')))",
+    "os.listdir(IN('data'))",
+    "os.listdir(IN('data/b.txt'))",
+    "open(IN('data')).read()",
+    "os.readlink(IN('data/a.txt'))",
+    "[p.name for p in pathlib.Path(IN('data')).rglob('*')]",
+    "list(os.environ)[-3:]",
     "sorted(glob.glob(IN('data/**/*.txt'), recursive=True))",
     "sorted(map(str, pathlib.Path(IN('.')).glob('*/*.py')))",
     "[(r, sorted(d), sorted(f)) for r, d, f in sorted(os.walk(IN('data')))]",
@@ -70,8 +77,8 @@ ASKED = [
     "{}.__class__(exec(open(IN('other.py')).read()) or {})",
 ]
 PATHS = [
-    "data/a.txt", "data/b.txt", "data/sub/c.txt", "data/sub", "data", "spare", "spare/a.txt", "link",
-    "helper.py", "helper", "helper/__init__.py", "src", "src/helper.py", "other.py", "fast.py",
+    "data/a.txt", "data/b.txt", "data/sub/c.txt", "data/sub", "data", "spare", "spare/a.txt",
+    "link", "helper.py", "helper", "helper/__init__.py", "src", "src/helper.py", "other.py", "fast.py",
     "pkg", "pkg/__init__.py", "pkg/sub.py", "pkg/sub", "pkg/sub/__init__.py", ".env",
     "plugin_x-1.dist-info/METADATA", "json.py", "unrelated/file.txt",
 ]  # fmt: skip
@@ -110,7 +117,10 @@ def test_while_no_change_is_told_a_load_gives_the_same(
         (project / "unrelated").mkdir()
         lines = [f"V{i} = got(lambda: {each})" for i, each in enumerate(asked)]
         values = ", ".join(f"V{i}" for i in range(len(asked)))
-        last = f"if __name__ == '__main__':\n    pass\ntargets = [build(value=repr([{values}]))]\n"
+        last = (
+            "def pipeline(x: str = '', y: str = ''):\n"
+            f"    return [build(value=repr([{values}, x, y]))]\n"
+        )
         (project / "pipeline.py").write_text(HEAD + "\n".join([*lines, last]))
         state: dict[str, Any] = {"environ": {}, "parameters": {}, "folder": str(project)}
         known = loads.load(project, **state)
@@ -140,10 +150,8 @@ def _do(change: tuple[str, ...], project: Path, state: dict[str, Any]) -> None:
         case ("go", folder):
             state["folder"] = str(project / folder)
         case (what, name, *more):
-            try:
+            with suppress(OSError):  # a folder lies there, or nothing
                 _change_file(what, project / name, more, project)
-            except OSError:
-                pass  # a folder lies there, or nothing
 
 
 def _change_file(what: str, path: Path, more: list[str], project: Path) -> None:
