@@ -51,7 +51,7 @@ class ObservedLoad:
 
     def __init__(self, watch: Watch, given: Mapping[str, str], salt: bytes) -> None:
         self._watch, self._given, self._salt = watch, dict(given), salt
-        self._modules_before = dict(sys.modules)
+        self._modules_before = self._modules_after = dict(sys.modules)
         self._surroundings = questions.surroundings()
         self._search_path = list(sys.path)
         self._all_variables = questions.answer_now(questions.VARIABLES, "", salt)
@@ -65,12 +65,13 @@ class ObservedLoad:
         before = self._modules_before
         return [
             (name, module)
-            for name, module in list(sys.modules.items())
+            for name, module in self._modules_after.items()
             if before.get(name) is not module
         ]
 
     def end(self) -> None:
         """Observe nothing any more."""
+        self._modules_after = dict(sys.modules)
         self._is_over = True
 
     def result(self, pipeline: Pipeline) -> Observations | NotKept:
@@ -106,7 +107,7 @@ class ObservedLoad:
             file = getattr(module, "__file__", None)
             if not isinstance(file, str) or name == "__main__" or not file.startswith(folders):
                 continue
-            if sys.modules.get(name) is module and owner_of(file) == "author":
+            if self._modules_after.get(name) is module and owner_of(file) == "author":
                 self._watch.refuse("uses a module that was imported before it", None, file)
                 return
 
@@ -145,7 +146,7 @@ class ObservedLoad:
     def _module_files(self) -> Iterator[str]:
         """Yield the files of all modules: a library may have been imported by this program."""
         yield from map(source_of, self._watch.imported)
-        for name, module in list(sys.modules.items()):
+        for name, module in self._modules_after.items():
             file = getattr(module, "__file__", None)
             if name != "__main__" and isinstance(file, str) and file.startswith("/"):
                 yield file
@@ -248,8 +249,8 @@ def observed_load(
         finder.take_out()
         replacements.take_out()
         asked_variables.stop()
-        replacements.forget_in(module for _, module in load.new_modules())
         load.end()
+        replacements.forget_in(module for _, module in load.new_modules())
 
 
 def described(found: NotKept) -> str:

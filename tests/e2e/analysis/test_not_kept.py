@@ -75,8 +75,8 @@ CASES: dict[str, tuple[str, int | str | None, str]] = {
     ),
     "now by default factory": (
         (
-            "import dataclasses, datetime\n@dataclasses.dataclass\nclass C:\n"
-            "    y: object = dataclasses.field(default_factory=lambda: datetime.datetime.now().year)\n"
+            "import dataclasses, datetime as d\n@dataclasses.dataclass\nclass C:\n"
+            "    y: object = dataclasses.field(default_factory=lambda: d.datetime.now().year)\n"
             "VALUE = C().y"
         ),
         3,

@@ -78,8 +78,8 @@ ASKED = [
 ]
 PATHS = [
     "data/a.txt", "data/b.txt", "data/sub/c.txt", "data/sub", "data", "spare", "spare/a.txt",
-    "link", "helper.py", "helper", "helper/__init__.py", "src", "src/helper.py", "other.py", "fast.py",
-    "pkg", "pkg/__init__.py", "pkg/sub.py", "pkg/sub", "pkg/sub/__init__.py", ".env",
+    "link", "helper.py", "helper", "helper/__init__.py", "src", "src/helper.py", "other.py",
+    "fast.py", "pkg", "pkg/__init__.py", "pkg/sub.py", "pkg/sub", "pkg/sub/__init__.py", ".env",
     "plugin_x-1.dist-info/METADATA", "json.py", "unrelated/file.txt",
 ]  # fmt: skip
 TEXTS = ["VALUE = 1\n", "VALUE = 22\n", "from other import VALUE\n", "VALUE=3\nimport helper\n", ""]
