@@ -81,8 +81,10 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
         if handle not in _HARMLESS_ELSEWHERE:
             _refuse_other_thread()
         return
+    if event == "import" and args[1] is None:
+        return  # a module's name; which file it is in is reported when that is opened
     frame = sys._getframe(1)  # noqa: SLF001 - CPython's own way
-    if frame.f_code.co_filename == _STAND_IN and frame.f_back is not None:
+    if event != "exec" and frame.f_code.co_filename == _STAND_IN and frame.f_back is not None:
         frame = frame.f_back
     watch.is_busy = True
     try:
@@ -145,7 +147,7 @@ def _list(watch: Watch, folder: object, frame: FrameType, *, with_kinds: bool) -
         return
     found = watch.path("." if folder is None else folder)
     if caller.endswith(_FINDS_SHADOWS):
-        watch.modules.setdefault(TAKEN_NAMES, set()).add(found)
+        watch.searches.append((TAKEN_NAMES, (found,)))
         return
     if caller.endswith(_FINDS_DISTRIBUTIONS):
         watch.distributions.add(found)
@@ -167,8 +169,6 @@ def _asks_kinds_only(frame: FrameType) -> bool:
 
 
 def _imports(watch: Watch, args: tuple[Any, ...], _: FrameType) -> None:
-    if not isinstance(args[1], str):
-        return
     file = watch.path(args[1])  # of a compiled module
     watch.files[file] = None
     if owner_of(file) == "author":
