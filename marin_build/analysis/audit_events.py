@@ -35,8 +35,9 @@ _STANDARD_INPUT = 0
 _STAND_IN = os.path.join(os.path.dirname(__file__), "replaced_functions.py")
 """Stands between a caller and a function of `os` that it replaces."""
 _OWN_CACHES = "/marin_build/workspace/own_files.py"
-FINDS_PROJECTS = "/marin_build/workspace/workspace.py"
-"""Ends the path of our code that finds the project of a file: what it finds is given to a load."""
+FINDS_PROJECTS = ("/marin_build/workspace/workspace.py", "/marin_build/workspace/own_folder.py")
+"""End the paths of our code that finds the project of a file, which is given to a load, and of what
+makes the folder of our own caches."""
 _FINDS_DISTRIBUTIONS = "/importlib/metadata/__init__.py"
 _FINDS_SHADOWS = "/marin_build/pipeline/shadowed_names.py"
 _lstat = os.lstat
@@ -186,6 +187,8 @@ def _runs_code(watch: Watch, args: tuple[Any, ...], frame: FrameType) -> None:
 
 
 def _makes_folder(watch: Watch, args: tuple[Any, ...], frame: FrameType) -> None:
+    if _is_own_business(frame):
+        return
     path = watch.path(args[0])
     try:
         kind = questions.kind_of(_lstat(path).st_mode)
