@@ -13,17 +13,17 @@ from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 from marin_build.analysis.unsteady_names import (
-    ALL_NAMES,
     NATIVE_READERS,
     RANDOM_MODULES,
     READS,
     SEEDS,
     TIMES_IN_WORDS,
-    UNSTEADY_ANYWHERE,
     UNSTEADY_BUILTINS,
     UNSTEADY_MODULES,
     UNSTEADY_WITHOUT_SEED,
     WHOLE_FUNCTIONS,
+    is_suspicious,
+    what_it_does,
 )
 from marin_build.identity.callables import StandsForFunction
 from marin_build.pipeline.graph import steps_below
@@ -50,13 +50,13 @@ def unsteady_place(codes: Iterable[CodeType], pipeline: Pipeline) -> Place | Non
 
     """
     named = [(code, _names_in(code)) for code in codes]
-    if not any(names & ALL_NAMES for _, names in named):
+    if not any(names for _, names in named):
         return None
     files: dict[str, ast.Module] = {}
     for code, names in named:
         if code.co_filename.startswith("<"):
-            if found := names & ALL_NAMES:
-                return f"runs a text as code that names `{min(found)}`", pipeline.file, 1
+            if names:
+                return f"runs a text as code that names `{min(names)}`", pipeline.file, 1
             continue
         tree = _tree_of(code.co_filename)
         if tree is None:
@@ -66,20 +66,19 @@ def unsteady_place(codes: Iterable[CodeType], pipeline: Pipeline) -> Place | Non
     return _first_place(files, called, _lines_of_steps(pipeline))
 
 
-def _names_in(code: CodeType) -> frozenset[str]:
-    """Return the names that code and the functions in it mention."""
+def _names_in(code: CodeType) -> set[str]:
+    """Return the names that code and the functions in it mention and that must be looked at."""
     found: set[str] = set()
     left = [code]
     while left:
         code = left.pop()
-        for name in code.co_names:
-            found.add(name.partition(".")[0])  # of what an import names
+        found.update([name.partition(".")[0] for name in code.co_names])  # of an import, its top
         for constant in code.co_consts:
             if isinstance(constant, CodeType):
                 left.append(constant)
-            elif isinstance(constant, str) and constant in ALL_NAMES:
-                found.add(constant)  # getattr(datetime, "now")
-    return frozenset(found)
+            elif isinstance(constant, str):
+                found.add(constant.rpartition(".")[2])  # attrgetter("datetime.now")
+    return {name for name in found if is_suspicious(name)}
 
 
 def _tree_of(file: str) -> ast.Module | None:
@@ -246,9 +245,8 @@ class _Visit(ast.NodeVisitor):
         for text in (each for each in map(_text_of, node.args) if each is not None):
             if text in TIMES_IN_WORDS:
                 self._note(node, f"may read the clock (`{text}`)")
-            if last == "getattr":
-                self.names.add(text)
-                self._judge(node, f"?.{text}")
+            self.names.update(text.split("."))
+            self._judge(node, f"?.{text}")
         top = name.partition(".")[0]
         if top in NATIVE_READERS and last.startswith(READS):
             self._note(node, f"calls `{name}`, and what that reads cannot be seen")
@@ -258,8 +256,8 @@ class _Visit(ast.NodeVisitor):
         module, _, last = name.rpartition(".")
         if name in WHOLE_FUNCTIONS:
             self._note(node, WHOLE_FUNCTIONS[name])
-        elif module and last in UNSTEADY_ANYWHERE:
-            self._note(node, UNSTEADY_ANYWHERE[last])
+        elif module and (does := what_it_does(last)) is not None:
+            self._note(node, does)
         elif module in RANDOM_MODULES and last in RANDOM_MODULES[module]:
             self._note(node, f"draws random numbers (`{name}`)", needs_seed=True)
 

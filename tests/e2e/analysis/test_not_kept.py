@@ -130,6 +130,13 @@ CASES: dict[str, tuple[str, int | str | None, str]] = {
         2,
         "calls `pyarrow.parquet.read_table`",
     ),
+    "attrgetter": (
+        "import datetime, operator\nVALUE = operator.attrgetter('date.today')(datetime)().year",
+        1,
+        "clock",
+    ),
+    "email": ("import email.utils\nVALUE = email.utils.localtime().year", 1, "clock"),
+    "getnode": ("import uuid\nVALUE = uuid.getnode() > 0", 1, "each process"),
     "numpy random": ("import numpy as np\nVALUE = np.random.rand() > 2", 1, "random"),
     "default_rng": ("import numpy as np\nVALUE = np.random.default_rng().random() > 2", 1, "rand"),
     "module beside it": ("from helper import VALUE", "helper.py:2", "clock"),
