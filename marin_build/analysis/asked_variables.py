@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from marin_build.analysis.audit_events import active
+from marin_build.analysis.audit_hook import active
 from marin_build.workspace.workspace import PREFIX_VARIABLE, PROJECT_VARIABLE
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from marin_build.analysis import asked_variables, audit_events, questions
+from marin_build.analysis import asked_variables, audit_hook, questions
 from marin_build.analysis.callers import owner_of
 from marin_build.analysis.observations import NotKept, Observations
 from marin_build.analysis.replaced_functions import Replacements
@@ -253,7 +253,7 @@ def observed_load(
     salt = salt or os.urandom(_KEY_BYTES)
     watch = Watch(project, clock())
     load = ObservedLoad(watch, given, salt)
-    if audit_events.is_observing():
+    if audit_hook.is_observing():
         watch.refuse("is loaded while another load is observed", None)
         yield load
         load.end()
@@ -263,11 +263,11 @@ def observed_load(
         watch.refuse("runs in a program that has replaced `os.environ`", None)
     replacements.put_in()
     finder.put_in()
-    audit_events.start(watch)
+    audit_hook.start(watch)
     try:
         yield load
     finally:
-        audit_events.stop()
+        audit_hook.stop()
         finder.take_out()
         replacements.take_out()
         asked_variables.stop()
