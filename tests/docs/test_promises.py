@@ -159,6 +159,10 @@ SURVIVES: Mapping[str, Tests] = {
          "test_an_outage_ends_no_work_but_that_of_which_another_run_has_the_lease"),
         (f"{UNIT}/run_step/test_lease_keeper.py", "test_work_is_not_held_still_for_ever"),
     ),
+    "anything, in the first second of a step on a local disk": (
+        (QUICK, "test_killed_at_any_call_it_is_built_by_the_next_run"),
+        (f"{E2E}/test_kernel_leases.py", "test_after_a_kill_the_next_run_goes_on"),
+    ),
     "anything, between the attempt file and the seal": (
         (f"{UNIT}/run_step/test_supervisor.py",
          "test_what_a_store_does_not_take_is_committed_later"),
