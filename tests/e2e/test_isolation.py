@@ -338,6 +338,7 @@ def test_imports_are_paid_once(project: Project) -> None:
 @pytest.mark.parametrize("isolation", ["process", "worker"])
 def test_a_large_answer_arrives(project: Project, isolation: str) -> None:
     """Else an artifact of a megabyte, or a folder of many files, cannot be committed."""
+    project.use_documents()
     project.pipeline(
         "from pathlib import Path\n"
         "from marin_build import StepSpec\n"
@@ -550,6 +551,7 @@ def test_secrets_that_a_step_declares_are_kept_out_of_its_log(
 
 def test_a_log_says_when_each_line_was_printed(project: Project) -> None:
     """Else nobody knows whether a silent step hangs."""
+    project.use_documents()
     project.pipeline(
         "from marin_build import command\n"
         "targets = [command('echo one; echo two; touch {output}/x', name='talk')]\n"
@@ -606,6 +608,7 @@ def test_an_attempt_that_failed_says_what_it_used(project: Project, end: str) ->
 
 def test_the_record_says_what_a_step_used(project: Project) -> None:
     """Else nobody knows how large a machine it needs."""
+    project.use_documents()
     project.pipeline(
         "from marin_build import command\n"
         "targets = [command(['python3', '-c', 'x = sum(range(3_000_000)); y = bytearray(90 << 20);"
