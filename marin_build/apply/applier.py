@@ -97,6 +97,7 @@ class Applier:
             fail_fast=fail_fast,
             once=once,
             tend=self._look_around,
+            deliver=delivery.deliver if delivery is not None else lambda _now: None,
             grace_after_kill=GRACE_AFTER_KILL if session.launch is None else GRACE_OF_GANG,
             on_event=on_event,
         )
@@ -146,8 +147,6 @@ class Applier:
             due.append(self._report_at)
         if self._printed is not None:
             due.append(self._printed.look(now))
-        if self._delivery is not None and (again := self._delivery.deliver(now)) is not None:
-            due.append(again)
         return min(due, default=None)
 
     def _tell_news(self) -> None:
