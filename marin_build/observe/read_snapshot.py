@@ -16,7 +16,7 @@ from marin_build.plan.snapshot import NOTHING_SEEN, Observed, Snapshot
 from marin_build.protocol import layout
 from marin_build.protocol.builder_note import note_of
 from marin_build.protocol.lease import parse_lease
-from marin_build.protocol.status import STATUS_FAILED, STATUS_SUCCESS, parse_status
+from marin_build.protocol.status import STATUS_FAILED, STATUS_RUNNING, STATUS_SUCCESS, parse_status
 from marin_build.protocol.tombstone import readable_tombstone
 from marin_build.store.durability import doubter, runs_cut_short
 from marin_build.workspace.places import is_url
@@ -239,7 +239,7 @@ def _read_notes(
         if blob is not None and (lease := note_of(blob.data)) is not None:
             gone = host.is_gone(lease)
             work = _left_working(targets[index], lease) if gone else ()
-            seen[index] = Observed(lease=lease, gone=gone, work=work)
+            seen[index] = Observed(STATUS_RUNNING, lease=lease, gone=gone, work=work)
 
 
 def _left_working(target: Target, lease: Lease) -> tuple[Process, ...]:

@@ -47,9 +47,11 @@ def choose_locks(
     if lease_by == "kernel":
         refuse_without_locks(prefix)
         return _opened(KernelLocks(prefix))
+    if lease_by == "documents":
+        _leave_mark(prefix, _FORCED, wait)
     why = why_not(prefix)
-    if why or lease_by == "documents":
-        _leave_mark(prefix, why or _FORCED, wait)
+    if why:
+        _leave_mark(prefix, why, wait)
     return None if why else _opened(KernelLocks(prefix, is_quick=lease_by == "auto"))
 
 

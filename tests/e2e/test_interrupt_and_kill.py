@@ -406,6 +406,7 @@ def test_a_step_is_not_built_beside_a_body_that_still_lives(project: Project, ga
 @pytest.fixture
 def sealed(project: Project) -> Project:
     """A target whose attempt was sealed by somebody who then lost the power."""
+    project.use_documents()
     project.pipeline(DIAMOND)
     assert project.run("apply", "left").code == 0
     output = project.output_of("left")

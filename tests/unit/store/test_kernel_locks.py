@@ -245,6 +245,8 @@ class TestChoice:
     def test_an_old_mark_is_not_waited_for(self, tmp_path: Path) -> None:
         waits: list[float] = []
         choose_locks(str(tmp_path), "documents", waits.append)
+        assert waits == [], "nobody has used the locks yet"
+        choose_locks(str(tmp_path), "documents", waits.append)
         os.utime(mark_path(str(tmp_path)), (1, 1))
         choose_locks(str(tmp_path), "documents", waits.append)
         assert waits == [2.0]
