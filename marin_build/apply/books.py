@@ -57,9 +57,9 @@ class Books:
         requests: makes the requests to it.
         jobs: how many at once.
         max_failures: after so many failures nothing more is started; None: go on to the end.
-        fail_fast: then the run must end.
+        fail_fast: then what runs is ended, too.
         once: a failed target is not tried again, whatever its step declares.
-        on_event: called with every event.
+        on_event: called with every event, one at a time, by the thread in which it happened.
 
     Attributes:
         interrupts: how often the run was asked to end.
@@ -76,9 +76,9 @@ class Books:
         requests: Requests,
         *,
         jobs: int,
-        max_failures: int | None,
-        fail_fast: bool,
-        once: bool,
+        max_failures: int | None = None,
+        fail_fast: bool = False,
+        once: bool = False,
         on_event: Callable[[Event], None],
     ) -> None:
         self._targets = targets
@@ -184,10 +184,21 @@ class Books:
             started = True
         return started
 
-    def terminate_all(self, *, kill: bool) -> None:
-        """Ask all that runs to end, or kill it: for an interrupt or a failure."""
+    def end_all(self) -> None:
+        """Report that what runs is to end, for an interrupt or a failure, and ask it to."""
+        running = self.running
+        self.is_ending = True
+        if self.interrupts:
+            self._on_event(report.Interrupting(len(running)))
+        elif running:
+            self._on_event(report.FailingFast(len(running)))
+        for index in running:
+            self._isolation.terminate(index, kill=False, why=INTERRUPTED)
+
+    def kill_all(self) -> None:
+        """Kill what still runs."""
         for index in self.running:
-            self._isolation.terminate(index, kill=kill, why=INTERRUPTED)
+            self._isolation.terminate(index, kill=True, why=INTERRUPTED)
 
     def _judged(self, index: int, failure: Failed) -> Failed:
         """Return a failure with what follows from it: another try, at once or later, or none."""

@@ -18,18 +18,13 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from marin_build.apply import events as report
-from marin_build.apply.books import Books
 from marin_build.apply.deadlines import GRACE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from marin_build.apply.books import Requests
-    from marin_build.apply.events import Event
+    from marin_build.apply.books import Books
     from marin_build.apply.timeline import Timeline
-    from marin_build.pipeline.targets import Target
-    from marin_build.plan.schedule import Schedule
     from marin_build.run_step.workers import Ended, Isolation, Lingers
 
 
@@ -46,54 +41,30 @@ class BuildLoop:
     Targets may be added while it runs, by another thread, if it is open.
 
     Args:
-        targets: by index of the schedule; may grow.
-        schedule: which of them are to be built.
-        isolation: builds them.
-        requests: makes the requests to it.
-        jobs: how many at once.
-        max_failures: after so many failures nothing more is started; None: go on to the end.
-        fail_fast: then end the running steps, too.
-        once: a failed target is not tried again, whatever its step declares.
+        books: of the run; the loop alone uses them while it runs.
+        isolation: what they have targets built by.
         is_open: whether it waits for more targets until it is closed.
         tend: called by the thread of `run` with the seconds of the monotonic clock, each time that
             it wakes; returns when to call it at the latest, or None: whenever that is.
         deliver: the same, while other threads go on: it may take its time.
         grace_after_kill: seconds to wait for the end of what was killed.
-        on_event: called with every event, one at a time, by the thread in which it happened.
 
     """
 
     def __init__(
         self,
-        targets: Sequence[Target],
-        schedule: Schedule,
+        books: Books,
         isolation: Isolation,
-        requests: Requests,
         *,
-        jobs: int,
-        max_failures: int | None = None,
-        fail_fast: bool = False,
-        once: bool = False,
         is_open: bool = False,
         tend: Callable[[float], float | None] = lambda _now: None,
         deliver: Callable[[float], float | None] = lambda _now: None,
         grace_after_kill: float = GRACE_AFTER_KILL,
-        on_event: Callable[[Event], None],
     ) -> None:
         self._lock = threading.Lock()
-        self._books = Books(
-            targets,
-            schedule,
-            isolation,
-            requests,
-            jobs=jobs,
-            max_failures=max_failures,
-            fail_fast=fail_fast,
-            once=once,
-            on_event=on_event,
-        )
+        self._books = books
         self._isolation = isolation
-        self._tend, self._deliver, self._on_event = tend, deliver, on_event
+        self._tend, self._deliver = tend, deliver
         self._tend_at = math.inf
         self._grace_after_kill = grace_after_kill
         self._added: deque[tuple[int, Iterable[int]]] = deque()
@@ -220,17 +191,12 @@ class BuildLoop:
         """Ask what runs to end; kill it after the grace period, or at one more interrupt."""
         books = self._books
         with self._lock:
-            running, heard = len(books.running), books.interrupts
-            books.is_ending = True
-            if heard:
-                self._on_event(report.Interrupting(running))
-            elif running:
-                self._on_event(report.FailingFast(running))
-            books.terminate_all(kill=False)
+            heard = books.interrupts
+            books.end_all()
         if self._drain(GRACE, lambda: books.interrupts > bool(heard)):
             return
         with self._lock:
-            books.terminate_all(kill=True)
+            books.kill_all()
         self._drain(self._grace_after_kill, lambda: False)
 
     def _drain(self, seconds: float, give_up: Callable[[], bool]) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from marin_build import Retries, StepSpec
+from marin_build.apply.books import Books
 from marin_build.apply.build_loop import BuildLoop
 from marin_build.apply.delivery import Delivery
 from marin_build.apply.events import Event, StepEnded, StepStarted
@@ -100,8 +101,9 @@ class Run:
         bodies: Any = self.bodies
         self.pool = SupervisorPool(session, bodies, jobs)
         schedule = Schedule(range(len(targets)), targets.deps)
-        options = {"on_event": self.events.append, **options}
-        self.loop = BuildLoop(targets.all, schedule, self.pool, Requests(), jobs=jobs, **options)
+        hear = options.pop("on_event", self.events.append)
+        books = Books(targets.all, schedule, self.pool, Requests(), jobs=jobs, on_event=hear)
+        self.loop = BuildLoop(books, self.pool, **options)
 
     def in_turn(self, index: int) -> None:
         """Do what one supervisor at a time may do."""
