@@ -84,7 +84,7 @@ class Applier:
         self._on_event = on_event
         self._delivery, self._wake = delivery, isolation.wake
         self._report_every, self._report_at = report_every, 0.0
-        to_build = sorted(plan.to_build + plan.sealed)
+        to_build = sorted((*plan.to_build, *plan.sealed))
         devices = Devices(capacity, plan.targets, to_build, jobs, queued)
         jobs += min(len(queued.engines), sum(queued.most.values()))
         self._schedule = Schedule(to_build, plan.targets.deps, expected, devices.limits)

@@ -227,7 +227,7 @@ class ApplyFinished:
         reused: targets that were built, before or meanwhile.
         blocked: targets that cannot be built, as a rule because one that they need failed.
         stopped: targets that this run must not build: a lease was lost, or a step changed.
-        interrupted: targets whose attempt was cut short.
+        interrupted: targets whose attempt was interrupted.
         not_started: targets left alone after a failure or an interrupt.
         seconds: how long it took.
         was_interrupted: the run was asked to end before it was done.
