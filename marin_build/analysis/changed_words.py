@@ -47,7 +47,7 @@ def changed_answer(kind: str, subject: str, before: Answer, now: Answer) -> str:
             words = _came_or_went(before, now, "is not set any more", "is set now", "changed")
             return f"variable {subject} {words}"
         case questions.VARIABLES:
-            return "an environment variable changed, and the load reads all of them"
+            return "there are other environment variables, and the load asks for all names"
         case questions.CALLED:
             return f"`os.{subject}()` tells something else"
         case questions.ACCESS:

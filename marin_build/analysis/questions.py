@@ -38,7 +38,7 @@ CALLED = "called"
 DISTRIBUTIONS = "distributions"
 """Folder of the search path -> the names of what says which distributions lie there."""
 VARIABLE, VARIABLES = "variable", "variables"
-"""Environment variable -> a digest of its value; all of them, under an empty name."""
+"""Environment variable -> a digest of its value; and, under an empty name, one of all names."""
 SURROUNDINGS = "surroundings"
 """What this Python is, in words -> a text."""
 GIVEN = "given"
@@ -152,7 +152,7 @@ def variable_digest(salt: bytes, name: str, value: str | None) -> str | None:
 
 
 def _all_variables(_: str, salt: bytes) -> str:
-    return digest(salt, *(text for pair in os.environ.items() for text in pair))
+    return digest(salt, *os.environ)  # each value that is read is a question of its own
 
 
 def surroundings() -> dict[str, str]:
