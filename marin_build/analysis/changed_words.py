@@ -74,7 +74,8 @@ def _changed_names(folder: str, before: Answer, now: Answer) -> str:
     if set(now) == set(before):
         return f"the folder `{folder}` is listed in another order"
     name = str(min(set(before) ^ set(now), key=str))
-    entry = printable(f"{folder}/{name.partition('/')[0]}")
+    name_alone = name.partition("/")[0]
+    entry = printable(name_alone if folder == "." else f"{folder}/{name_alone}")
     if name in before:
         return f"`{entry}` is gone from the listed folder `{folder}`"
     return f"`{entry}` came to the listed folder `{folder}`"
