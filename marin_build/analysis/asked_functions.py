@@ -55,6 +55,7 @@ _ASK_KIND = frozenset(
 _PASS_ON = ("stat", "lstat")
 """Methods of pathlib that call `os.stat` for one of these."""
 _STANDARD_INPUT = 0
+_WIDTH = "get_terminal_size"
 _LOGS = f"{os.sep}logging{os.sep}__init__.py"
 
 
@@ -135,10 +136,17 @@ def _open(watch: Watch, call: AskedCall) -> None:
 
 def _told_by(name: str) -> Note:
     def note(watch: Watch, call: AskedCall) -> None:
-        if name not in watch.called and not _finds_projects(call.frame):
+        is_known = name in watch.called or _finds_projects(call.frame)
+        if not is_known and not (name == _WIDTH and _is_for_help(call.frame)):
             watch.called.add(name)
 
     return note
+
+
+def _is_for_help(frame: FrameType) -> bool:
+    """Return whether argparse asks how wide its help may be, as it does for each option."""
+    asks = frame.f_back
+    return asks is not None and asks.f_code.co_filename.endswith(f"{os.sep}argparse.py")
 
 
 def _never_the_same(reason: str) -> Note:

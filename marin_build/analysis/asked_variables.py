@@ -45,6 +45,9 @@ class _NotingEnviron(_PLAIN):  # type: ignore[misc]
             watch.reads_all_variables = True
         return iter(super().__iter__())
 
+    def __repr__(self) -> str:
+        return f"environ({dict(self)!r})"  # the one of Python reads them all without a word
+
     def __len__(self) -> int:
         if (watch := active()) is not None:
             watch.reads_all_variables = True

@@ -55,7 +55,7 @@ def _opens(watch: Watch, args: tuple[Any, ...], frame: FrameType) -> None:
         if found != os.devnull and not _is_own_business(frame):
             watch.refuse(f"writes `{printable(found)}`", frame, found)
     elif not found.startswith(DEVICES):
-        watch.files[found] = None
+        watch.opens(found)
     elif found not in _SILENT and calling_author(frame) is not None:
         watch.refuse(f"reads `{printable(found)}`, which is no file of a disk", frame)
 
@@ -105,7 +105,7 @@ def _asks_kinds_only(frame: FrameType) -> bool:
 
 def _imports(watch: Watch, args: tuple[Any, ...], _: FrameType) -> None:
     file = watch.path(args[1])  # of a compiled module
-    watch.files[file] = None
+    watch.opens(file)
     if owner_of(file) == "author":
         watch.refuse("is compiled code, which cannot be followed", None, file)
 
@@ -114,10 +114,11 @@ def _runs_code(watch: Watch, args: tuple[Any, ...], frame: FrameType) -> None:
     code = args[0]
     if (file := getattr(code, "co_filename", None)) is None:
         return
-    if file.startswith("<"):  # made of a text: whose it is
-        file = frame.f_code.co_filename
-    if owner_of(file) == "author":
+    is_of_file = not file.startswith("<")  # else made of a text: whose it is
+    if owner_of(file if is_of_file else frame.f_code.co_filename) == "author":
         watch.codes.append(code)
+        if is_of_file:
+            watch.opens(watch.path(file))
 
 
 def _makes_folder(watch: Watch, args: tuple[Any, ...], frame: FrameType) -> None:
