@@ -84,6 +84,10 @@ class Truth:
     is_mixed: bool = False
     """Whether one that sees no kernel locks wrote beside another, within the first second."""
     is_collected: bool = False
+    is_blocked: bool = False
+    """Whether a run refuses to build it, and may."""
+    was_cut: bool = False
+    """Whether the power was cut when it was sealed."""
     older_at: float = -math.inf
     """When an older version wrote beside the output last."""
 
@@ -233,7 +237,7 @@ class LocalJudge:
         blob = self._machine.files.get(f"{output}/{layout.LEASE}")
         lease = parse_lease(blob.data, "") if blob is not None else None
         if was == "SUCCESS":  # a seal may be published twice
-            if nonce != truth.built_by and not truth.is_mixed:
+            if nonce != truth.built_by and not truth.was_cut:
                 self._violate(output, f"SUCCESS over SUCCESS, by {actor.nonce}")
             return
         if lease is not None and lease.nonce != nonce:
@@ -281,6 +285,8 @@ class LocalJudge:
     def check_end(self, output: str, *, forced: bool) -> None:
         """Judge what is left when everything has come to its end."""
         truth = self.truths[output]
+        if truth.is_blocked:
+            return
         if not self._says_success(output):
             self._violate(output, "it is not built in the end")
             return
@@ -296,7 +302,7 @@ class LocalJudge:
         truth, record = self.truths[output], self._record_of(output)
         held = self._machine.files.get(f"{output}/{layout.LEASE}")
         if held is not None and parse_lease(held.data, "").is_sealed:
-            truth.is_mixed = True  # it is published, and doubted by the plan after that
+            truth.is_mixed = truth.was_cut = True  # published, and doubted by the plan after that
         doubts = record is None or record.end > self._machine.synced_until
         blob = self._machine.files.get(f"{output}/{layout.STATUS}")
         is_built = blob is not None and blob.data.startswith((b"SUCCESS", b"TOMBSTONE"))
@@ -313,6 +319,10 @@ class LocalJudge:
 
     def blocked(self, output: str) -> None:
         """Judge that a run refuses to build, because data lies there that no build left."""
+        truth = self.truths[output]
+        if truth.is_mixed:  # an older version did not wait for what a dead quick builder started
+            truth.is_blocked = True
+            return
         self._violate(output, "BLOCKED by data that a build of ours left")
 
     def late(self, output: str, seconds: float) -> None:

@@ -33,8 +33,8 @@ _CALLS = (
 )  # fmt: skip
 """Where something may go wrong: a system call and the name of a file."""
 _DUELS = (
-    ("create", layout.STATUS), ("create", layout.LEASE), ("begin", layout.RECORD),
-    ("get", layout.STATUS), ("get", layout.LEASE), ("put", layout.STATUS), ("stat", "leases"),
+    ("create", layout.STATUS), ("create", layout.STATUS), ("create", layout.STATUS),
+    ("create", layout.LEASE), ("create", layout.LEASE), ("begin", layout.RECORD), ("get", layout.STATUS), ("get", layout.LEASE), ("put", layout.STATUS), ("stat", "leases"),
     ("write", layout.RECORD), ("stat", "mark"), ("list", "t0"), ("stat", layout.RECORD),
     ("put", "attempt-0001.log"),
 )  # fmt: skip
@@ -207,7 +207,7 @@ def _choose_faults(random: Random, *, duel: bool) -> Faults:
         )
         if duel and random.random() < 0.5:
             kind = random.choice(("early ", "late ")) + random.choice(("pause", "pause short"))
-            faults.among.setdefault(random.choice(_DUELS), {})[random.randint(1, 4)] = kind
+            faults.among.setdefault(random.choice(_DUELS), {})[random.choice((1, 2, 2, 3))] = kind
         elif random.random() < 0.4:
             faults.at[random.randint(1, last)] = kind
         else:
