@@ -147,8 +147,8 @@ class Schedule:
         after = "unlocks" if self.unlocks else "waits"
         ways = " ".join(self.ways)
         lines = [
-            f"seed {self.seed}: {self.appliers} appliers in {place}, {after}, "
-            f"leases of {self.lease} s; {ways}",
+            f"seed {self.seed}: {self.appliers} appliers in {place}, {after}; {ways}",
+            f"  leases of {self.lease} s",
             *(f"  step {step}" for step in self.steps),
             *(f"  {strike}" for strike in self.strikes),
         ]
@@ -174,10 +174,8 @@ def _step(dice: random.Random, name: str, *, is_remote: bool, needs: tuple[str, 
 def _quick_step(dice: random.Random, name: str, needs: tuple[str, ...] = ()) -> Step:
     """Draw a step of milliseconds, of about the second after which it is announced, or longer."""
     kind = dice.choice(("function", "command"))
-    writers = ["self"]
-    for writer in ("child", "away") if kind == "command" else ("away",):
-        if dice.random() < 0.3:
-            writers.append(writer)
+    possible = ("child", "away") if kind == "command" else ("away",)
+    writers = ["self", *(writer for writer in possible if dice.random() < 0.3)]
     lines, pause = dice.choice(
         ((1, 0.01), (2, 0.01), (4, 0.01), (8, 0.1), (10, 0.1), (12, 0.1), (30, 0.1), (60, 0.1))
     )

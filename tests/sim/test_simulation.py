@@ -1,6 +1,7 @@
 """The protocol under every delay, loss, crash and pause that a seed can think of.
 
-2,000 schedules of a bucket and 600 of a local disk on fixed seeds; `make sim` runs 100,000, `make sim N=1000000` as many as asked.
+2,000 schedules of a bucket and 600 of a local disk on fixed seeds; `make sim` runs 100,000,
+`make sim N=1000000` as many as asked.
 """
 
 from __future__ import annotations
