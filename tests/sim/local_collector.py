@@ -15,9 +15,10 @@ from marin_build.protocol.lease import COLLECTING, Lease
 from marin_build.protocol.look import look
 from marin_build.protocol.status import STATUS_DELETING
 from marin_build.protocol.tombstone import Tombstone, put_tombstone
-from tests.sim.local_protocol import PREFIX, Mutex, SimulatedLockFile
 from marin_build.store.kernel_locks import KernelLocks
-from tests.sim.machine import Disk, Process
+from tests.sim.local_disk import Disk
+from tests.sim.local_protocol import PREFIX, Mutex, SimulatedLockFile
+from tests.sim.machine import Process
 
 if TYPE_CHECKING:
     from marin_build.store.kernel_locks import LockFile

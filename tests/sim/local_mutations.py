@@ -12,11 +12,12 @@ from marin_build.protocol.quick_holding import QuickHolding
 from marin_build.protocol.state_machine import Event, State, transition
 from marin_build.protocol.status import STATUS_RUNNING
 from marin_build.store.kernel_locks import KernelLocks
-from tests.sim import local_appliers
+from tests.sim import local_appliers, local_slots
 from tests.sim.local_appliers import LocalApplier
+from tests.sim.local_disk import Disk
 from tests.sim.local_family import LocalFamily
 from tests.sim.local_protocol import Beginner, Mutex, SimulatedFolder, SimulatedLockFile
-from tests.sim.machine import Disk, Machine
+from tests.sim.machine import Machine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -185,20 +186,22 @@ def trust_the_open_file(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(SimulatedLockFile, "is_in_place", lambda _self: True)
 
 
-def finish_on_an_old_file(patch: pytest.MonkeyPatch) -> None:
-    """Before SUCCESS it is not looked at whether others still lock the same file."""
-    patch.setattr("marin_build.store.kernel_locks.OutputLock.is_in_place", lambda _self: True)
-
-
 def forget_own_locks(patch: pytest.MonkeyPatch) -> None:
     """A session locks a byte again that it has locked: the kernel does not mind."""
-    real = KernelLocks._take_all
+    real = KernelLocks.__init__
 
-    def take_all(self: KernelLocks, output: str) -> Any:
-        self._taken.clear()
-        return real(self, output)
+    def init(self: KernelLocks, *rest: Any, **options: Any) -> None:
+        real(self, *rest, **options)
+        self._taken = _Forgetful()
 
-    patch.setattr(KernelLocks, "_take_all", take_all)
+    patch.setattr(KernelLocks, "__init__", init)
+
+
+class _Forgetful(dict[Any, Any]):
+    """A table in which nothing is ever found."""
+
+    def __contains__(self, key: object) -> bool:
+        return False
 
 
 def forget_the_mark(patch: pytest.MonkeyPatch) -> None:
@@ -208,7 +211,7 @@ def forget_the_mark(patch: pytest.MonkeyPatch) -> None:
 
 def do_not_wait_for_the_mark(patch: pytest.MonkeyPatch) -> None:
     """Who puts the mark there begins at once."""
-    patch.setattr(local_appliers, "MARK_SEEN_AFTER", 0.0)
+    patch.setattr(local_slots, "MARK_SEEN_AFTER", 0.0)
 
 
 def judge_by_process_alone(patch: pytest.MonkeyPatch) -> None:
@@ -257,7 +260,7 @@ def forget_half_an_announcement(patch: pytest.MonkeyPatch) -> None:
 
 def begin_after_a_long_sleep(patch: pytest.MonkeyPatch) -> None:
     """Who slept between the lock and the start of the body does not announce first."""
-    patch.setattr(local_appliers._Slot, "_is_held", lambda _self, _holding: True)
+    patch.setattr(local_slots.Slot, "_is_held", lambda _self, _holding: True)
 
 
 OF_LOCAL_DISKS: tuple[Mutation, ...] = (
@@ -275,7 +278,6 @@ OF_LOCAL_DISKS: tuple[Mutation, ...] = (
     fail_without_announcing,
     tick_while_it_ends,
     trust_the_open_file,
-    finish_on_an_old_file,
     forget_own_locks,
     forget_the_mark,
     do_not_wait_for_the_mark,
