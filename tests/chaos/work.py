@@ -232,5 +232,7 @@ def pipeline():
 
 def steps_module(steps: tuple[Step, ...]) -> str:
     """Return the module that tells the pipeline its steps."""
-    rows = [(s.name, s.kind, s.writers, s.lines, s.pause, s.stubborn, s.needs, s.retries) for s in steps]
+    rows = [
+        (s.name, s.kind, s.writers, s.lines, s.pause, s.stubborn, s.needs, s.retries) for s in steps
+    ]
     return f"STEPS = {rows!r}\n"

@@ -431,7 +431,6 @@ class _Slot:
             return "failed"
         return "built"
 
-
     def _is_there(self, holding: Holding) -> bool:
         """Return what `Holding.is_there` does."""
         if isinstance(holding, QuickHolding):

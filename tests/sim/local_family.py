@@ -181,9 +181,7 @@ class LocalFamily:
     def register(self, running: _Running) -> None:
         if self.keeper is None or not self.keeper.process.alive:
             self.keeper = LocalKeeper(self)
-            self.keeper.process.on_death.append(
-                lambda: self._actor.call(HEARS, self.template.kill)
-            )
+            self.keeper.process.on_death.append(lambda: self._actor.call(HEARS, self.template.kill))
         execution = running.execution
         execution.keepers.append(self.keeper.process)
         self.keeper.hold(
@@ -306,6 +304,7 @@ class _Running:
         actor = child.thread()
         actor.nonce = execution.nonce
         self._parts += 1
+
         def end() -> None:
             child.kill()
             self._end_part()
@@ -388,7 +387,9 @@ class _Thread(Process):
         self.process.freeze(seconds)
 
 
-def follow(actor: Actor, steps: list[tuple[float, Callable[[], None]]], before: float = 0.0) -> None:
+def follow(
+    actor: Actor, steps: list[tuple[float, Callable[[], None]]], before: float = 0.0
+) -> None:
     """Have an actor do one thing after the other, each after so many seconds of its life."""
     if not steps:
         return

@@ -154,5 +154,3 @@ class Mutex:
 
     def __exit__(self, *_: object) -> None:
         self.is_taken = False
-
-

@@ -156,7 +156,11 @@ class LocalJudge:
         is_early = self._world.now < max(new.claimed, old.claimed) + FIRST_SECOND
         excused = new.slept_before_it_began() or old.is_excused()
         is_early_older = abs(truth.older_at - old.claimed) < FIRST_SECOND
-        if is_early_older or ("older" in ways and (is_early or excused)) or ("stranger" in ways and excused):
+        if (
+            is_early_older
+            or ("older" in ways and (is_early or excused))
+            or ("stranger" in ways and excused)
+        ):
             truth.is_mixed = True
             return
         self._violate(new.output, f"{new.nonce} begins while {old.nonce} lives")
@@ -214,7 +218,11 @@ class LocalJudge:
         if said == "SUCCESS" and not was.startswith("TOMBSTONE"):
             self._success(output, truth, actor, was)
             return
-        if was.startswith(("SUCCESS", "TOMB")) and said == "RUNNING" and actor.nonce in self.forcing:
+        if (
+            was.startswith(("SUCCESS", "TOMB"))
+            and said == "RUNNING"
+            and actor.nonce in self.forcing
+        ):
             truth.built_by = ""
         is_collector = actor.nonce.startswith(COLLECTING)
         if said == "DELETING":
@@ -239,7 +247,9 @@ class LocalJudge:
         if lease is not None and lease.nonce != nonce:
             self._violate(output, f"SUCCESS of {nonce} while {lease.nonce} holds it")
         if lease is None and actor.nonce != nonce:
-            self._violate(output, f"SUCCESS by {actor.nonce} beside the record of {nonce or 'none'}")
+            self._violate(
+                output, f"SUCCESS by {actor.nonce} beside the record of {nonce or 'none'}"
+            )
         execution = truth.executions.get(nonce)
         if lease is None and execution is not None and not execution.has_lock():
             self._violate(output, f"SUCCESS of {nonce} without its lock")

@@ -120,7 +120,9 @@ class LocalSchedule:
                 instant = random.choice((random.random() * 0.05, random.random() * 2.5))
                 world.nobody.call(
                     instant,
-                    lambda r=run, k=kind: _hit(world, machine, runs, r.family.template.threads[0], k),  # type: ignore[misc]
+                    lambda r=run, k=kind: _hit(
+                        world, machine, runs, r.family.template.threads[0], k
+                    ),  # type: ignore[misc]
                 )
         cut = random.random() < 0.12
         if cut:
@@ -248,9 +250,7 @@ def _works(random: Random, *, duel: bool) -> Callable[[], LocalWork]:
     return work
 
 
-def _hit(
-    world: World, machine: Machine, runs: list[LocalApplier], actor: Actor, kind: str
-) -> None:
+def _hit(world: World, machine: Machine, runs: list[LocalApplier], actor: Actor, kind: str) -> None:
     """Have something happen to a process, or to those near it."""
     random = world.random
     near = next(
