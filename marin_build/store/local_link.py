@@ -32,7 +32,7 @@ def replace_link(path: str, to: str) -> None:
         if found in (None, to):
             return
         if not found:
-            with suppress(FileExistsError):  # another process made one just now
+            with suppress(FileExistsError):  # another process was faster: its link is replaced
                 os.symlink(to, name, dir_fd=folder)
                 return
         temporary = f".{os.getpid()}-{next(_counter)}.tmp"

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from marin_build.protocol.living_work import wait_for_ends
+
 from .support import DIAMOND, OUTPUTS, PATIENCE, parent_of, stable_tree
 
 if TYPE_CHECKING:
@@ -458,6 +460,7 @@ def test_a_process_that_is_killed_while_it_waits_for_a_step_is_replaced(
     while not (waiting := [int(pid) for pid in children.read_text().split() if int(pid) != held]):
         assert time.monotonic() < deadline, "nobody waits for a step"
     os.kill(waiting[0], signal.SIGKILL)
+    assert wait_for_ends(waiting[:1], deadline)  # one that is dying can still be given a step
     gate.let_go()
     done = running.wait()
     assert (done.code, done.err) == (0, "")
