@@ -143,6 +143,9 @@ class Claimant:
         begun = self.begin(self.output, layout.RECORD, ours.encode())
         if begun is None:
             return None
+        if not lock.is_in_place():  # who locks what lies there now may not have seen our note
+            begun.take_back()
+            return None
         return QuickHolding(
             self.store,
             self.output,
