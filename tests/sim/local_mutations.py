@@ -273,3 +273,9 @@ OF_LOCAL_DISKS: tuple[Mutation, ...] = (
     forget_half_an_announcement,
     begin_after_a_long_sleep,
 )
+RARE_OF_LOCAL_DISKS: dict[Mutation, int] = {
+    succeed_beside_a_lease: 100,
+    look_for_no_note: 340,
+    judge_by_process_alone: 50,
+}
+"""Seeds at which to begin to look, as `mutations.RARE`."""
