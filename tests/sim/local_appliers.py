@@ -54,10 +54,12 @@ class LocalApplier:
         self.world, self.machine, self.faults, self.judge = world, machine, faults, judge
         self.name, self.habits, self.invent, self.targets = name, habits, work, targets
         self.host = host or machine.host
-        self.process = beside.process if beside is not None else Process(machine, name, self.host)
+        self.process: Process = (
+            beside.process if beside is not None else Process(machine, name, self.host)
+        )
         self.process.runs += 1
-        self.disk = Disk(machine, faults)
-        self.store = cast("Store", self.disk)
+        self.disk: Disk = Disk(machine, faults)
+        self.store: Store = cast("Store", self.disk)
         self.locks = self._kernel_locks() if habits.way in (Way.KERNEL, Way.DOCUMENTS) else None
         self.family: LocalFamily | None = None
         self.states: dict[str, str] = {}

@@ -68,7 +68,7 @@ class LocalKeeper:
                 self._actor.listen(patience + 0.001)
                 continue
             self._actor.nonce = ""
-            kept = keeping.renew(self._disk, host.wall(world.now))  # type: ignore[arg-type]
+            kept = keeping.renew(self._disk, host.wall(world.now))
             if kept in (Kept.LOST, Kept.RELEASED) and self._work.get(output, (None,))[0] is keeping:
                 del self._work[output]
                 if kept is Kept.LOST:

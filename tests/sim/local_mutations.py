@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from marin_build.protocol import layout
 from marin_build.protocol.acquire import Claimant
-from marin_build.protocol.held_target import Holding
 from marin_build.protocol.quick_holding import QuickHolding
-from marin_build.protocol.state_machine import Event, State, transition
 from marin_build.protocol.status import STATUS_RUNNING
 from marin_build.store.kernel_locks import KernelLocks
 from tests.sim import local_appliers, local_slots
@@ -163,19 +161,6 @@ def never_announce(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(local_appliers, "ANNOUNCE", 1e6)
 
 
-def fail_without_announcing(patch: pytest.MonkeyPatch) -> None:
-    """A quick failure writes its end without a lease."""
-
-    def fail(self: QuickHolding, *rest: Any, **kw: Any) -> bool:
-        if self.state is State.QUICK:
-            self.state = transition(self.state, Event.ANNOUNCED)
-            self.store.put(f"{self.output}/{layout.STATUS}", b"FAILED")
-            return True
-        return Holding.fail(self, *rest, **kw)
-
-    patch.setattr(QuickHolding, "fail", fail)
-
-
 def tick_while_it_ends(patch: pytest.MonkeyPatch) -> None:
     """Nothing keeps the announcer and the end of a step apart."""
     patch.setattr(Mutex, "__enter__", lambda _self: None)
@@ -275,7 +260,6 @@ OF_LOCAL_DISKS: tuple[Mutation, ...] = (
     prove_nothing,
     announce_over_a_status,
     never_announce,
-    fail_without_announcing,
     tick_while_it_ends,
     trust_the_open_file,
     forget_own_locks,
@@ -289,3 +273,9 @@ OF_LOCAL_DISKS: tuple[Mutation, ...] = (
     forget_half_an_announcement,
     begin_after_a_long_sleep,
 )
+RARE_OF_LOCAL_DISKS: dict[Mutation, int] = {
+    succeed_beside_a_lease: 100,
+    look_for_no_note: 340,
+    judge_by_process_alone: 50,
+}
+"""Seeds at which to begin to look, as `mutations.RARE`."""

@@ -188,11 +188,11 @@ class LocalSchedule:
 
 def _ways(random: Random, *, duel: bool) -> list[Way]:
     if duel:
-        others = random.choice(((Way.OLDER,), (Way.OLDER,), (Way.STRANGER,), (Way.KERNEL,)))
-        ways = [Way.KERNEL, *others]
+        other = random.choice((Way.OLDER, Way.OLDER, Way.STRANGER, Way.KERNEL))
+        ways = [Way.KERNEL, other]
         return ways if random.random() < 0.5 else ways[::-1]
     count = random.choice((1, 2, 2, 3))
-    others = random.choice(
+    others: tuple[Way, ...] = random.choice(
         ((), (), (), (Way.OLDER,), (Way.OLDER,), (Way.STRANGER,), (Way.STRANGER,) * 2,
          (Way.DOCUMENTS,))
     )  # fmt: skip
@@ -233,7 +233,8 @@ def _works(random: Random, *, duel: bool) -> Callable[[], LocalWork]:
     def work() -> LocalWork:
         seconds = random.uniform(*random.choice(spans))
         count = random.choice((1, 2, 3))
-        child, late = "", ()
+        child = ""
+        late: tuple[float, ...] = ()
         if random.random() < starts and not threads:
             child = random.choice(("fork", "exec", "away"))
             longest = random.choice((seconds, seconds + 1.0, seconds + 30.0))
