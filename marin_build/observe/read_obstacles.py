@@ -55,7 +55,7 @@ def read_obstacles(
     remote, local = list[int](), list[int]()
     for index in indices:
         target = targets.all[index]
-        if target.step.fn is None:
+        if not target.step.is_built_by_code:
             continue  # nothing builds it
         if is_url(target.output_path):
             remote += [index] if _may_be_cleared(target, seen[index]) else []

@@ -155,6 +155,34 @@ class StepSpec(CountsByName):
         return bool(self.version or self.override_output_path)
 
     @property
+    def has_own_place(self) -> bool:
+        """Whether it says where its output lies: not simply below the prefix."""
+        return self.output_path_prefix is not None or self.override_output_path is not None
+
+    @property
+    def is_built_by_code(self) -> bool:
+        """Whether a function or a command builds it; else its target must be there already."""
+        return self.fn is not None
+
+    @property
+    def code_digest(self) -> str | None:
+        """The digest of the code that builds it: 64 hex digits. None if nothing does."""
+        if self.fn is None:
+            return None
+        from marin_build.identity.code.digest import code_digest  # reads source
+
+        return code_digest(self.fn)
+
+    def has_drifted(self, recorded: str | None) -> bool:
+        """Return whether its code is not the code that built an output.
+
+        Args:
+            recorded: the code digest in the output's record; None if that has none.
+
+        """
+        return recorded is not None and self.is_built_by_code and self.code_digest != recorded
+
+    @property
     def keeps_output(self) -> bool:
         """Whether no build clears its output: it goes on there, or the author chose the folder."""
         return self.resumable or self.override_output_path is not None

@@ -16,7 +16,7 @@ from marin_build.quick_dataclass import dataclass
 from marin_build.workspace.workspace import absolute_prefix
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from marin_build.errors import MarinBuildError
     from marin_build.pipeline.graph import Graph
@@ -75,6 +75,26 @@ class Targets:
 
     def __len__(self) -> int:
         return len(self.all)
+
+    def dev_versions(self) -> frozenset[int]:
+        """Return the targets that are rebuilt each time."""
+        return frozenset(i for i, target in enumerate(self.all) if target.step.is_dev)
+
+    def temporary(self) -> frozenset[int]:
+        """Return the targets whose data is deleted once what needs it is built."""
+        return frozenset(i for i, target in enumerate(self.all) if target.step.temp)
+
+    def have_free_paths(self) -> bool:
+        """Return whether the path of one of them does not follow from its identity."""
+        return any(target.step.has_free_path for target in self.all)
+
+    def have_own_places(self) -> bool:
+        """Return whether a step of theirs says where its output lies."""
+        return any(target.step.has_own_place for target in self.all)
+
+    def known_deep_codes(self) -> Mapping[int, str] | None:
+        """Return the deep digests of today's code, if they are known without reading code."""
+        return None
 
     def dependents(self) -> list[list[int]]:
         """Return, for each target, the targets that need it."""

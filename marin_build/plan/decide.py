@@ -39,7 +39,7 @@ def cascade_of(
     targets that need any of these. All are within the request: requested, or needed by a requested
     target. A target that is assumed to be built is not among them, and ends the cascade.
     """
-    seeds = set(forced) | {i for i, target in enumerate(targets.all) if target.step.is_dev}
+    seeds = set(forced) | targets.dev_versions()
     seeds |= assumed.affected
     if not seeds:
         return frozenset()
@@ -100,7 +100,7 @@ def make_plan(
             elif (
                 index in cascade
                 and index not in built
-                and targets.all[index].step.fn
+                and targets.all[index].step.is_built_by_code
                 and not _is_held(decision.reason)
             ):
                 reason = _rebuild_reason(targets, index, forced, snapshot.tainted, cascade)
@@ -168,7 +168,7 @@ def _decide(targets: Targets, index: int, seen: Observed, *, rerun_failed: bool)
         if seen.altered:
             return Decision(index, Kind.BLOCKED, blocks.OutputAltered(seen.altered))
         return Decision(index, Kind.REUSE, reuse_reason(seen.built))
-    if step.fn is None:
+    if not step.is_built_by_code:
         return Decision(index, Kind.BLOCKED, blocks.NothingBuildsIt())
     if seen.last is not None and seen.last.is_finished and not step.resumable:
         return Decision(index, Kind.BLOCKED, blocks.ResultNotSaved(seen.last.attempt))

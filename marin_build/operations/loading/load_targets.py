@@ -147,6 +147,12 @@ def store_of(steps: Iterable[StepSpec], prefix: str) -> Store:
     return open_store(prefix)
 
 
+def store_of_targets(targets: Targets) -> Store:
+    """Return the store of the outputs of targets."""
+    steps = (target.step for target in targets.all) if targets.have_own_places() else ()
+    return store_of(steps, targets.workspace.prefix)
+
+
 def _remote_sources(graph: Graph) -> list[Source]:
     sources = (source for step in graph.steps for source in step.inputs.values())
     remote = [source for source in sources if is_url(source.location)]

@@ -1,0 +1,1 @@
+"""What loading a pipeline gave, kept for commands that need none of its functions."""
