@@ -19,7 +19,6 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from marin_build.analysis.step_document import NotKeptError, document_of, written
-from marin_build.pipeline.bound_call import BoundCall
 from marin_build.quick_dataclass import dataclass
 from marin_build.untrusted_json import array, parse_json, table, text, whole
 
@@ -110,12 +109,18 @@ class Columns:
         return table(parse_json(data))
 
 
-def encode(targets: Targets, deep_codes: Mapping[int, str], pipeline: Mapping[str, Any]) -> bytes:
+def encode(
+    targets: Targets,
+    codes: Mapping[int, str],
+    deep_codes: Mapping[int, str],
+    pipeline: Mapping[str, Any],
+) -> bytes:
     """Return the targets of a load as they are kept.
 
     Args:
         targets: all of a pipeline.
-        deep_codes: the deep digest of the code of each.
+        codes: by target, the digest of its own code, where something builds it.
+        deep_codes: by target, the deep digest of its code.
         pipeline: what is kept of the pipeline itself: JSON values.
 
     Raises:
@@ -127,20 +132,10 @@ def encode(targets: Targets, deep_codes: Mapping[int, str], pipeline: Mapping[st
     def index_of(step: StepSpec) -> int:
         return by_id[step.target_id]
 
-    digests: dict[int, str] = {}  # of functions: many steps share one
-
-    def code_of(step: StepSpec) -> str | None:
-        fn = step.fn.function if isinstance(step.fn, BoundCall) else step.fn
-        if fn is None:
-            return None
-        if (known := digests.get(id(fn))) is None:
-            known = digests[id(fn)] = step.code_digest or ""
-        return known
-
-    documents = []
-    for target, deps in zip(targets.all, targets.deps, strict=True):
-        step = target.step
-        documents.append(written(document_of(step, deps, index_of, code_of(step))))
+    documents = [
+        written(document_of(target.step, deps, index_of, codes.get(index)))
+        for index, (target, deps) in enumerate(zip(targets.all, targets.deps, strict=True))
+    ]
     paths = [target.output_path for target in targets.all]
     ids = [target.id for target in targets.all]
     are_usual = paths == [f"{workspace.prefix}/{id_}" for id_ in ids]

@@ -234,10 +234,6 @@ class KeptTargets(Targets):
         """Return whether one of them says where it lies."""
         return self.steps.columns.have_own_places
 
-    def known_deep_codes(self) -> Mapping[int, str] | None:
-        """Return the deep digests of the code of each target, as it was loaded."""
-        return self.steps.columns.deep_codes
-
 
 def kept_targets(
     columns: Columns, workspace: Workspace, load: Callable[[], Targets]
@@ -260,6 +256,12 @@ def kept_targets(
         targets.append(target)
     by_id = {id_: index for index, id_ in enumerate(columns.ids)}
     return KeptTargets(
-        tuple(targets), columns.deps, columns.requested, workspace, by_id, steps=steps
+        tuple(targets),
+        columns.deps,
+        columns.requested,
+        workspace,
+        by_id,
+        deep_codes=columns.deep_codes,
+        steps=steps,
     )
 

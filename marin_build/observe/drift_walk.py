@@ -143,10 +143,10 @@ def _digests_of_today(targets: Targets, records: Mapping[int, Built | None]) -> 
     """Return the deep digests of the code of today, of some targets and of all they need.
 
     Where the code is what an earlier process read, and all records agree with that, no source is
-    read. Targets of an earlier load know their digests.
+    read.
     """
-    if (kept := targets.known_deep_codes()) is not None:
-        return kept
+    if targets.deep_codes is not None:
+        return targets.deep_codes
     project = targets.workspace.project
     known = known_digests(project)
     if known is not None:

@@ -63,7 +63,8 @@ class LaterTargets:
 class Targets:
     """All targets in topological order; `deps` and `requested` are indices into `all`.
 
-    `later` has the expansions of the pipeline, those that others returned after them.
+    `later` has the expansions of the pipeline, those that others returned after them, and
+    `deep_codes` by target the deep digests of today's code, where they are known already.
     """
 
     all: tuple[Target, ...]
@@ -72,6 +73,7 @@ class Targets:
     workspace: Workspace
     by_id: dict[str, int] = field(repr=False)
     later: tuple[LaterTargets, ...] = ()
+    deep_codes: Mapping[int, str] | None = field(default=None, compare=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.all)
@@ -91,10 +93,6 @@ class Targets:
     def have_own_places(self) -> bool:
         """Return whether a step of theirs says where its output lies."""
         return any(target.step.has_own_place for target in self.all)
-
-    def known_deep_codes(self) -> Mapping[int, str] | None:
-        """Return the deep digests of today's code, if they are known without reading code."""
-        return None
 
     def dependents(self) -> list[list[int]]:
         """Return, for each target, the targets that need it."""

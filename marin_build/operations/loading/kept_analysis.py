@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from marin_build.analysis.analysis_files import AnalysisFiles
@@ -73,6 +74,7 @@ class Analysis:
         given: the same, by names that stand in a sentence.
         files: where analyses lie.
         salt: the project's; None if it has none yet.
+        key: how the files call it; another module path, which a load may make, is another one.
         kept: the targets of earlier loads, once they are used.
         loaded: the pipeline, once it was loaded in spite of that.
 
@@ -83,20 +85,16 @@ class Analysis:
     given: Mapping[str, str]
     files: AnalysisFiles
     salt: bytes | None
+    key: str
     kept: Targets | None = None
     loaded: Loaded | None = None
 
     @classmethod
     def of(cls, request: LoadRequest, options: PipelineOptions) -> Analysis:
         """Return the analysis of what is to be loaded; nothing is read but the salt."""
-        files = AnalysisFiles(request.workspace.project)
-        return cls(request, options, _given(request), files, files.salt())
-
-    @property
-    def key(self) -> str:
-        """How the files call it; the project has a salt."""
-        assert self.salt is not None
-        return self.files.key_of(self.salt, self.given)
+        files, given = AnalysisFiles(request.workspace.project), _given(request)
+        salt = files.salt()
+        return cls(request, options, given, files, salt, files.key_of(salt or b"", given))
 
     def usable(self) -> Loaded | None:
         """Return what earlier loads gave, if another one would give the same; else None."""
@@ -173,7 +171,9 @@ class Analysis:
 
         """
         try:
-            self.salt = self.files.make_salt()
+            if self.salt is None:
+                self.salt = self.files.make_salt()
+                self.key = self.files.key_of(self.salt, self.given)
         except OSError:
             return load(self.options, needed=needed)
         before = self._before()
@@ -183,7 +183,7 @@ class Analysis:
         with noting_prints() as printed, observed_load(project, self.given, salt=self.salt) as watch:
             loaded = load(self.options, needed=needed)
             if not is_hopeless:
-                columns = _columns_of(loaded)
+                columns, loaded = _columns_of(loaded)
         found = watch.result(loaded.pipeline)
         if printed.is_so and not isinstance(found, NotKept):
             found = NotKept("prints something while it is loaded", loaded.file)
@@ -238,13 +238,16 @@ def _observed_by(index: Mapping[str, Any]) -> Observations | None:
         return None
 
 
-def _columns_of(loaded: Loaded) -> bytes | str:
-    """Return what a load gave as it is kept; a text: why it cannot be kept."""
+def _columns_of(loaded: Loaded) -> tuple[bytes | str, Loaded]:
+    """Return what a load gave as it is kept, and the same load, which knows more of its code.
+
+    A text in place of the former says why it cannot be kept.
+    """
     from marin_build.analysis.columns import encode
     from marin_build.analysis.named_files import kinds_of, texts_of
     from marin_build.analysis.step_document import NotKeptError
     from marin_build.pipeline.graph import steps_below
-    from marin_build.plan.deep_digests import deep_digests
+    from marin_build.plan.deep_digests import all_digests
 
     pipeline, targets, workspace = loaded.pipeline, loaded.targets, loaded.workspace
     steps = [target.step for target in targets.all]
@@ -265,11 +268,11 @@ def _columns_of(loaded: Loaded) -> bytes | str:
             "texts": named,
             "named": kinds_of(named, workspace.project),
         }
-        return encode(targets, deep_digests(targets, range(len(steps))), facts)
-    except NotKeptError as error:
-        return str(error)
-    except (MarinBuildError, OSError) as error:  # its code cannot be read
-        return str(error)
+        codes, deep_codes = all_digests(targets)
+        columns = encode(targets, codes, deep_codes, facts)
+        return columns, replace(loaded, targets=replace(targets, deep_codes=deep_codes))
+    except (NotKeptError, MarinBuildError, OSError) as error:  # or its code cannot be read
+        return str(error), loaded
 
 
 def _are_equal(kept: Targets, loaded: Targets) -> bool:
