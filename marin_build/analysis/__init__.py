@@ -1,1 +1,4 @@
-"""What loading a pipeline gave, kept for commands that need none of its functions."""
+"""What loading a pipeline looked at, and what it gave: kept, and used in place of another load.
+
+A load need not be repeated while all that it looked at is unchanged.
+"""

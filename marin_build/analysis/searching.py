@@ -1,0 +1,59 @@
+"""Notes which modules imports look for, whether they find them or not."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from marin_build.analysis.audit_events import active
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import ModuleType
+
+
+class SearchedModules:
+    """Stands before all that finds modules, and finds none itself."""
+
+    def find_spec(
+        self,
+        name: str,
+        path: Iterable[str] | None = None,
+        target: ModuleType | None = None,  # noqa: ARG002 - as importlib calls it
+    ) -> None:
+        """Note where a module is looked for; others find it."""
+        watch = active()
+        if watch is None:
+            return
+        watch.is_busy = True
+        try:
+            folders = sys.path if path is None else path
+            last = name.rpartition(".")[2]
+            known = watch.modules.setdefault(last, set())
+            known.update([str(each) for each in folders])
+        finally:
+            watch.is_busy = False
+
+    def put_in(self) -> None:
+        """Have imports ask here first."""
+        sys.meta_path.insert(0, self)
+
+    def take_out(self) -> None:
+        """Have imports not ask here any more."""
+        sys.meta_path[:] = [each for each in sys.meta_path if each is not self]
+
+
+def folders_with_names(modules: dict[str, set[str]], current: str) -> dict[str, set[str]]:
+    """Return folder -> the names that were looked for in it.
+
+    Args:
+        modules: name -> folders.
+        current: the current folder, for relative ones.
+
+    """
+    found: dict[str, set[str]] = {}
+    for name, folders in modules.items():
+        for folder in folders:
+            found.setdefault(os.path.join(current, folder) if folder else current, set()).add(name)
+    return found
