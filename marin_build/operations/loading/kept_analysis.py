@@ -27,7 +27,7 @@ from marin_build.operations.loading.loading import (
     request_of,
 )
 from marin_build.quick_dataclass import dataclass
-from marin_build.untrusted_json import array, text, texts
+from marin_build.untrusted_json import array, text, texts, whole
 from marin_build.workspace.places import is_url
 from marin_build.workspace.workspace import use_workspace
 
@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 SEEN, TRUSTED, UNSTEADY, REFUSED = "seen once", "used", "unsteady", "refused"
 """What is known of an analysis: one load gave it; a second one gave the same; it gave something
 else; it cannot be kept."""
+
+_ENOUGH = 2
+"""Refusals in a row after which nothing is prepared that another one would make useless."""
 
 
 def load_to_read(
@@ -177,7 +180,7 @@ class Analysis:
         except OSError:
             return load(self.options, needed=needed)
         before = self._before()
-        is_hopeless = before.get("state") in (UNSTEADY, REFUSED)
+        is_hopeless = before.get("state") == UNSTEADY or before.get("refusals", 0) >= _ENOUGH
         columns: bytes | str = ""
         project = self.request.workspace.project
         with noting_prints() as printed, observed_load(project, self.given, salt=self.salt) as watch:
@@ -191,9 +194,15 @@ class Analysis:
             self._keep(before, found, columns, loaded.file)
         return loaded
 
+    def _refused(self, before: Mapping[str, Any], why: str) -> dict[str, Any]:
+        """Return what is known of a load that cannot be kept."""
+        refusals = min(before.get("refusals", 0) + 1, _ENOUGH)
+        return {"state": REFUSED, "why": why, "refusals": refusals}
+
     def _before(self) -> Mapping[str, Any]:
         try:
-            return self.files.index(self.key)
+            index = self.files.index(self.key)
+            return {**index, "refusals": whole(index.get("refusals"))}
         except (OSError, ValueError):
             return {}
 
@@ -215,18 +224,20 @@ class Analysis:
         """
         known: dict[str, Any] = {"pipeline": name}
         if isinstance(found, NotKept):
-            known |= {"state": REFUSED, "why": f"{found.where} {found.reason}"}
+            known |= self._refused(before, f"{found.where} {found.reason}")
         elif isinstance(columns, str) and columns:
-            known |= {"state": REFUSED, "why": columns}
+            known |= self._refused(before, columns)
         else:
             observed = found.json_values()
             known |= {"state": SEEN, "observed": observed}
             if isinstance(columns, bytes):
                 known["columns"] = self.files.write_columns(columns)
-            if _observed_by(before) == found:
-                is_same = before.get("columns") == known.get("columns")
-                known["state"] = TRUSTED if is_same and "columns" in known else UNSTEADY
-        if known != before:
+            if before.get("state") == UNSTEADY and _observed_by(before) == found:
+                known["state"] = UNSTEADY
+            elif "columns" in before and _observed_by(before) == found:
+                is_same = before["columns"] == known["columns"]
+                known["state"] = TRUSTED if is_same else UNSTEADY
+        if known != {name: before.get(name) for name in known}:
             self.files.write_index(self.key, known)
             self.files.clean()
 
