@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import field, fields
 from typing import TYPE_CHECKING, Any
 
-from marin_build.analysis.step_document import BUILT_BY_NOTHING, KEPT, facts_of, fields_of
+from marin_build.analysis.step_document import BUILT_BY_NOTHING, KEPT, facts_of, fields_of, files_of
 from marin_build.errors import MarinBuildError
 from marin_build.identity.payload import HASH_ID_LENGTH, fingerprint_of
 from marin_build.pipeline.formulas import NOW
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from marin_build.analysis.columns import Columns
+    from marin_build.pipeline.output_file import OutputFile
     from marin_build.workspace.workspace import Workspace
 
 _put = object.__setattr__
@@ -165,6 +166,11 @@ class KeptStep(StepSpec):
     def code_digest(self) -> str | None:
         """The digest of its code when it was loaded, which is that of today."""
         return self._facts.get("code_digest")
+
+    @property
+    def files_read(self) -> tuple[OutputFile, ...]:
+        """The files of other outputs that it reads."""
+        return files_of(self._facts, self.kept.at)
 
     def __repr__(self) -> str:
         return f"KeptStep({self.target_id!r})"

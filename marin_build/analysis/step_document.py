@@ -117,6 +117,8 @@ def document_of(
         kept["budgets"] = _plain(step.budgets, f"{step.name}.budgets")
     if step.fn is not None:
         kept["fn"] = _command_or_function(step.fn, index_of)
+        if files := step.files_read:
+            kept["files_read"] = [_needed(file, index_of) for file in files]
     return kept
 
 
@@ -238,6 +240,11 @@ def fields_of(
     elif fn != BUILT_BY_FUNCTION:
         found["fn"] = _command_of(table(fn), step_at)
     return found
+
+
+def files_of(document: Mapping[str, Any], step_at: StepAt) -> tuple[OutputFile, ...]:
+    """Return the files of other outputs that a step reads; raises as `fields_of`."""
+    return tuple(_needed_of(file, step_at) for file in array(document.get("files_read", [])))
 
 
 def _command_of(document: Mapping[str, Any], step_at: StepAt) -> Command:

@@ -15,7 +15,7 @@ from marin_build.pipeline.declared_at import declaring_place, shown_here
 from marin_build.pipeline.dependencies_first import dependencies_first
 from marin_build.pipeline.formulas import NOW, Formula
 from marin_build.pipeline.names import is_dev_version
-from marin_build.pipeline.output_file import DeclaredFile, file_of
+from marin_build.pipeline.output_file import DeclaredFile, file_of, files_in
 from marin_build.pipeline.step_checks import EMPTY, NONE_OF_THEM, check_and_freeze
 from marin_build.pipeline.step_identity import dependency_names, hash_of_attributes, payload_of
 from marin_build.workspace.places import is_relative
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from marin_build.pipeline.captured_values import Captured
+    from marin_build.pipeline.output_file import OutputFile
     from marin_build.pipeline.resources import ResourceConfig
     from marin_build.pipeline.retries import Retries
     from marin_build.pipeline.source import Source
@@ -172,6 +173,11 @@ class StepSpec(CountsByName):
         from marin_build.identity.code.digest import code_digest  # reads source
 
         return code_digest(self.fn)
+
+    @property
+    def files_read(self) -> tuple[OutputFile, ...]:
+        """The files of other outputs that it reads, as far as its arguments name them."""
+        return tuple(files_in(self.fn))
 
     def has_drifted(self, recorded: str | None) -> bool:
         """Return whether its code is not the code that built an output.
