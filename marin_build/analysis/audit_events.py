@@ -13,7 +13,7 @@ from _thread import get_ident
 from typing import TYPE_CHECKING, Any
 
 from marin_build.analysis import questions
-from marin_build.analysis.callers import calling_author, nearest_owner, owner_of
+from marin_build.analysis.callers import IMPORT_SYSTEM, calling_author, nearest_owner, owner_of
 from marin_build.analysis.searched_folders import TAKEN_NAMES
 from marin_build.text.readable import printable
 
@@ -26,13 +26,18 @@ if TYPE_CHECKING:
     Handler = Callable[[Watch, tuple[Any, ...], FrameType], None]
 
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-_DEVICES = ("/dev/", "/proc/", "/sys/")
+DEVICES = ("/dev/", "/proc/", "/sys/")
+"""Begin the paths of what is no file of a disk: it tells of this machine and this process."""
 _SILENT = (os.devnull, "/dev/urandom", "/dev/random")
 """Devices that hold nothing which a load could depend on; that it draws random numbers is seen
 elsewhere."""
 _STANDARD_INPUT = 0
+_STAND_IN = os.path.join(os.path.dirname(__file__), "replaced_functions.py")
+"""Stands between a caller and a function of `os` that it replaces."""
 _OWN_CACHES = "/marin_build/workspace/own_files.py"
-_FINDS_PROJECTS = "/marin_build/workspace/workspace.py"
+FINDS_PROJECTS = "/marin_build/workspace/workspace.py"
+"""Ends the path of our code that finds the project of a file: what it finds is given to a load."""
+_FINDS_DISTRIBUTIONS = "/importlib/metadata/__init__.py"
 _FINDS_SHADOWS = "/marin_build/pipeline/shadowed_names.py"
 _lstat = os.lstat
 
@@ -73,8 +78,12 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
         return
     watch = active()
     if watch is None:
+        if handle not in _HARMLESS_ELSEWHERE:
+            _refuse_other_thread()
         return
     frame = sys._getframe(1)  # noqa: SLF001 - CPython's own way
+    if frame.f_code.co_filename == _STAND_IN and frame.f_back is not None:
+        frame = frame.f_back
     watch.is_busy = True
     try:
         handle(watch, args, frame)
@@ -84,33 +93,34 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
         watch.is_busy = False
 
 
+def _refuse_other_thread() -> None:
+    """Refuse a load beside which another thread of its program works: for whom cannot be known."""
+    watch = _active
+    if watch is not None and watch.refused is None and watch.thread != get_ident():
+        watch.refuse("is loaded while another thread works with files or connections", None)
+
+
 def _opens(watch: Watch, args: tuple[Any, ...], frame: FrameType) -> None:
     path, _, flags = args
+    caller = frame.f_code.co_filename
+    if caller.startswith(IMPORT_SYSTEM) and isinstance(path, str) and path.startswith("/"):
+        if not flags & _WRITES:
+            watch.imported.append(path)
+        return
     if isinstance(path, int):
         if path == _STANDARD_INPUT and calling_author(frame) is not None:
             watch.refuse("reads its standard input", frame)
         return
-    if frame.f_code.co_filename.endswith(_OWN_CACHES):
+    if caller.endswith(_OWN_CACHES):
         return
     found = watch.path(path)
     if flags & _WRITES:
         if found != os.devnull and not _is_own_business(frame):
             watch.refuse(f"writes `{printable(found)}`", frame, found)
-    elif found.startswith(_DEVICES):
-        if found not in _SILENT and calling_author(frame) is not None:
-            watch.refuse(f"reads `{printable(found)}`, which is no file of a disk", frame)
-    else:
-        if found.endswith(".pyc") and owner_of(frame.f_code.co_filename) == "imports":
-            found = _source_of(found)
+    elif not found.startswith(DEVICES):
         watch.files[found] = None
-
-
-def _source_of(compiled: str) -> str:
-    """Return the file that Python has compiled: the compiled one is only used if it is as old."""
-    folder, name = os.path.split(compiled)
-    if os.path.basename(folder) != "__pycache__":
-        return compiled
-    return os.path.join(os.path.dirname(folder), f"{name.partition('.')[0]}.py")
+    elif found not in _SILENT and calling_author(frame) is not None:
+        watch.refuse(f"reads `{printable(found)}`, which is no file of a disk", frame)
 
 
 def _is_own_business(frame: FrameType) -> bool:
@@ -128,7 +138,7 @@ def _scans(watch: Watch, args: tuple[Any, ...], frame: FrameType) -> None:
 
 def _list(watch: Watch, folder: object, frame: FrameType, *, with_kinds: bool) -> None:
     caller = frame.f_code.co_filename
-    if owner_of(caller) == "imports" or caller.endswith(_FINDS_PROJECTS):
+    if caller.startswith(IMPORT_SYSTEM) or caller.endswith(FINDS_PROJECTS):
         return
     if isinstance(folder, int):
         watch.refuse("lists an opened folder, whose place cannot be known", frame)
@@ -137,12 +147,18 @@ def _list(watch: Watch, folder: object, frame: FrameType, *, with_kinds: bool) -
     if caller.endswith(_FINDS_SHADOWS):
         watch.modules.setdefault(TAKEN_NAMES, set()).add(found)
         return
+    if caller.endswith(_FINDS_DISTRIBUTIONS):
+        watch.distributions.add(found)
+        return
     watch.folders[found] = watch.folders.get(found, False) or with_kinds
     if with_kinds and not _asks_kinds_only(frame):
         with os.scandir(found) as entries:
             for each in entries:
                 status = questions.status_of(each.stat(follow_symlinks=False))
                 watch.answer(questions.OWN_STATUS, each.path, status, frame)
+                if each.is_symlink():
+                    leads_to = questions.answer_now(questions.STATUS, each.path, b"")
+                    watch.answer(questions.STATUS, each.path, leads_to, frame)
 
 
 def _asks_kinds_only(frame: FrameType) -> bool:
@@ -151,19 +167,21 @@ def _asks_kinds_only(frame: FrameType) -> bool:
 
 
 def _imports(watch: Watch, args: tuple[Any, ...], _: FrameType) -> None:
-    if isinstance(args[1], str):  # a compiled module
-        watch.files[watch.path(args[1])] = None
+    if not isinstance(args[1], str):
+        return
+    file = watch.path(args[1])  # of a compiled module
+    watch.files[file] = None
+    if owner_of(file) == "author":
+        watch.refuse("is compiled code, which cannot be followed", None, file)
 
 
 def _runs_code(watch: Watch, args: tuple[Any, ...], frame: FrameType) -> None:
     code = args[0]
     if (file := getattr(code, "co_filename", None)) is None:
         return
-    owner = owner_of(file)
-    if owner == "author" or (
-        owner == "python" and file.startswith("<") and nearest_owner(frame) == "author"
-        and owner_of(frame.f_code.co_filename) == "author"
-    ):  # fmt: skip
+    if file.startswith("<"):  # made of a text: whose it is
+        file = frame.f_code.co_filename
+    if owner_of(file) == "author":
         watch.codes.append(code)
 
 
@@ -233,11 +251,6 @@ def _reads_attributes(watch: Watch, _: tuple[Any, ...], frame: FrameType) -> Non
         watch.refuse("reads extended attributes of a file", frame)
 
 
-def _asks_number(watch: Watch, _: tuple[Any, ...], frame: FrameType) -> None:
-    if owner_of(frame.f_code.co_filename) == "author":
-        watch.refuse("asks for the `id` of an object, which is another one in each process", frame)
-
-
 def _moves(watch: Watch, args: tuple[Any, ...], _: FrameType) -> None:
     if isinstance(args[0], str | bytes):
         watch.path(args[0])
@@ -255,7 +268,7 @@ _HANDLERS: dict[str, Handler] = {
         (
             "os.chmod", "os.chown", "os.chflags", "os.lchmod", "os.link", "os.mkfifo", "os.mknod",
             "os.remove", "os.removexattr", "os.rename", "os.rmdir", "os.setxattr", "os.symlink",
-            "os.truncate", "os.utime",
+            "os.truncate", "os.utime", "shutil.chown",
         ),
         _changes_disk,
     ),
@@ -281,8 +294,8 @@ _HANDLERS: dict[str, Handler] = {
     "socket.gethostname": _asks_host,
     "sqlite3.connect": _opens_database,
     "builtins.input": _asks_person,
-    "builtins.id": _asks_number,
     "ctypes.dlopen": _loads_library,
     **dict.fromkeys(("os.getxattr", "os.listxattr"), _reads_attributes),
 }  # fmt: skip
 """What each audit event means; https://docs.python.org/3/library/audit_events.html lists them."""
+_HARMLESS_ELSEWHERE = (_imports, _runs_code)

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 Owner = Literal["author", "library", "python", "imports", "ours"]
 
-_IMPORTS = ("<frozen importlib", "<frozen zipimport")
+IMPORT_SYSTEM = ("<frozen importlib", "<frozen zipimport")
+"""Begin the names of the files of the import system."""
 _PYTHON = tuple(
     {
         os.path.dirname(os.__file__) + os.sep,
@@ -42,7 +43,7 @@ def owner_of(file: str) -> Owner:
 
 def _owner_of(file: str) -> Owner:
     if file.startswith("<"):
-        return "imports" if file.startswith(_IMPORTS) else "python"
+        return "imports" if file.startswith(IMPORT_SYSTEM) else "python"
     if file.startswith(_OURS):
         return "ours"
     if any(folder in file for folder in _INSTALLED):

@@ -61,14 +61,18 @@ def changed_answer(kind: str, subject: str, before: Answer, now: Answer) -> str:
 
 
 def _came_or_went(before: Answer, now: Answer, went: str, came: str, changed: str) -> str:
-    if now is None:
+    if questions.is_missing(now) and not questions.is_missing(before):
         return went
-    return came if before is None else changed
+    return came if questions.is_missing(before) and not questions.is_missing(now) else changed
 
 
 def _changed_names(folder: str, before: Answer, now: Answer) -> str:
-    if not isinstance(now, tuple) or not isinstance(before, tuple):
+    if questions.is_missing(now) or questions.is_missing(before):
         return f"`{folder}` {_came_or_went(before, now, 'is gone', 'came', 'changed')}"
+    assert isinstance(now, tuple)
+    assert isinstance(before, tuple)
+    if set(now) == set(before):
+        return f"the folder `{folder}` is listed in another order"
     name = str(min(set(before) ^ set(now), key=str))
     entry = printable(f"{folder}/{name.partition('/')[0]}")
     if name in before:

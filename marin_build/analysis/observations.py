@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any
 from marin_build.analysis import questions
 from marin_build.analysis.changed_words import change_of_surroundings, changed_answer
 from marin_build.analysis.questions import GIVEN, SURROUNDINGS, Answer
-from marin_build.analysis.searched_folders import SearchedFolder
+from marin_build.analysis.searched_folders import InstalledFiles, SearchedFolder
 from marin_build.quick_dataclass import dataclass
 from marin_build.text.readable import printable
-from marin_build.untrusted_json import array, path, table, text, whole
-from marin_build.workspace.file_stamps import FileStamp, stamp_now
+from marin_build.untrusted_json import array, path, table, text, whole, whole_or_none
 from marin_build.workspace.workspace import relative_to
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ class Observations:
         project: the absolute folder that places are shown from.
         salt: the key of the digests.
         answers: kind of question (questions.py) -> subject -> answer.
-        libraries: folder -> name -> stamp, of the files of installed packages.
+        libraries: folder -> the files of installed packages that were read in it.
         searched: the folders in which modules were looked for.
 
     """
@@ -64,7 +63,7 @@ class Observations:
     project: str
     salt: bytes
     answers: Mapping[str, Mapping[str, Answer]]
-    libraries: Mapping[str, Mapping[str, FileStamp | None]] = field(compare=False)
+    libraries: Mapping[str, InstalledFiles] = field(compare=False)
     searched: Mapping[str, SearchedFolder] = field(compare=False)
 
     def first_change(self, given: Mapping[str, str]) -> str | None:
@@ -88,7 +87,9 @@ class Observations:
             "project": self.project,
             "salt": self.salt.hex(),
             "answers": self.answers,
-            "libraries": self.libraries,
+            "libraries": {
+                folder: [each.stamps, *each.names] for folder, each in self.libraries.items()
+            },
             "searched": {
                 folder: [each.names, each.found, each.stamp]
                 for folder, each in self.searched.items()
@@ -115,8 +116,7 @@ class Observations:
         if not called.keys() <= questions.FUNCTIONS.keys():
             raise ValueError("a function that is not known")
         libraries = {
-            path(folder): {path(name): _stamp(stamp) for name, stamp in table(files).items()}
-            for folder, files in table(found.get("libraries")).items()
+            path(folder): _installed(each) for folder, each in table(found.get("libraries")).items()
         }
         searched = {
             path(folder): _searched(each) for folder, each in table(found.get("searched")).items()
@@ -143,23 +143,24 @@ class Observations:
         return None
 
     def _changed_library(self) -> str | None:
-        for folder, files in self.libraries.items():
-            for name, before in files.items():
-                if stamp_now(f"{folder}{os.sep}{name}") != before:
-                    return f"the installed file `{printable(os.path.join(folder, name))}` changed"
+        for folder, each in self.libraries.items():
+            if not each.are_unchanged(folder):
+                return f"installed files in `{printable(folder)}` changed"
         return None
 
     def _changed_folder(self) -> str | None:
         for folder, each in self.searched.items():
             if (entry := each.first_change(folder)) is not None:
-                place = relative_to(os.path.join(folder, entry), self.project)
-                return f"`{printable(place)}`, which an import may find, came or is gone"
+                place = printable(relative_to(os.path.join(folder, entry), self.project))
+                if not entry:
+                    return f"what lies in `{place}`, where imports look, changed"
+                return f"`{place}`, which an import may find, came or is gone"
         return None
 
     def _shown(self, kind: str, subject: str) -> str:
         if kind in _FREE_TEXT:
             return printable(subject)
-        return printable(relative_to(subject, self.project))
+        return printable(relative_to(os.path.normpath(subject), self.project))
 
 
 def _subject(kind: str, value: object) -> str:
@@ -172,11 +173,12 @@ def _answer(value: object) -> Answer:
     return tuple(part if isinstance(part, str) else whole(part) for part in array(value))
 
 
-def _stamp(value: object) -> FileStamp | None:
-    if value is None:
-        return None
-    size, written, changed, number = map(whole, array(value))
-    return size, written, changed, number
+def _installed(value: object) -> InstalledFiles:
+    stamps, *names = array(value)
+    number = whole_or_none(stamps)
+    if number is None:
+        raise ValueError("these are no stamps")
+    return InstalledFiles(tuple(map(path, names)), number)
 
 
 def _searched(value: object) -> SearchedFolder:

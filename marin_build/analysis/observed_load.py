@@ -12,8 +12,15 @@ from marin_build.analysis import asked_variables, audit_events, questions
 from marin_build.analysis.callers import owner_of
 from marin_build.analysis.observations import NotKept, Observations
 from marin_build.analysis.replaced_functions import Replacements
-from marin_build.analysis.searched_folders import PACKAGE, SearchedFolder, searched
-from marin_build.analysis.searching import SearchedModules, folders_with_names
+from marin_build.analysis.searched_folders import (
+    PACKAGE,
+    InstalledFiles,
+    SearchedFolder,
+    folder_stamp,
+    number_of_stamps,
+    searched,
+)
+from marin_build.analysis.searching import SearchedModules, folders_with_names, source_of
 from marin_build.analysis.unsteady_code import unsteady_place
 from marin_build.analysis.watch import Watch
 from marin_build.text.readable import printable
@@ -21,14 +28,15 @@ from marin_build.workspace.file_stamps import DISTRUST_NS, FileStamp, lasts, sta
 from marin_build.workspace.workspace import relative_to
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from types import ModuleType
 
     from marin_build.analysis.questions import Answer
     from marin_build.pipeline.load import Pipeline
 
 _KEY_BYTES = 32
-_TIME_ZONE = "/etc/localtime"
+_ALWAYS_READ = ("/etc/localtime", "/etc/passwd")
+"""Files that C libraries read without a word: the time zone, and the homes of users."""
 
 
 class ObservedLoad:
@@ -43,24 +51,27 @@ class ObservedLoad:
 
     def __init__(self, watch: Watch, given: Mapping[str, str], salt: bytes) -> None:
         self._watch, self._given, self._salt = watch, dict(given), salt
-        self._modules_before = dict(sys.modules)
+        self._modules_before = self._modules_after = dict(sys.modules)
         self._surroundings = questions.surroundings()
         self._search_path = list(sys.path)
         self._all_variables = questions.answer_now(questions.VARIABLES, "", salt)
         self._always = {name: os.environ.get(name) for name in asked_variables.ALWAYS_ASKED}
         self._is_over = False
+        if getattr(sys.modules.get("platform"), "_uname_cache", None) is not None:
+            watch.called.add("uname")  # it does not ask again
 
     def new_modules(self) -> list[tuple[str, ModuleType]]:
         """Return the modules that were imported since, by their names."""
         before = self._modules_before
         return [
             (name, module)
-            for name, module in list(sys.modules.items())
+            for name, module in self._modules_after.items()
             if before.get(name) is not module
         ]
 
     def end(self) -> None:
         """Observe nothing any more."""
+        self._modules_after = dict(sys.modules)
         self._is_over = True
 
     def result(self, pipeline: Pipeline) -> Observations | NotKept:
@@ -96,20 +107,21 @@ class ObservedLoad:
             file = getattr(module, "__file__", None)
             if not isinstance(file, str) or name == "__main__" or not file.startswith(folders):
                 continue
-            if sys.modules.get(name) is module and owner_of(file) == "author":
+            if self._modules_after.get(name) is module and owner_of(file) == "author":
                 self._watch.refuse("uses a module that was imported before it", None, file)
                 return
 
-    def _files(self) -> tuple[dict[str, Answer], dict[str, dict[str, FileStamp | None]]]:
-        """Return the stamps of the files that were read: the author's and others, and libraries'.
+    def _files(self) -> tuple[dict[str, Answer], dict[str, InstalledFiles]]:
+        """Return the files that were read: others' by path, and libraries' by folder.
 
         What was written since shortly before the load is refused: nobody knows what was read.
         """
         watch = self._watch
-        paths = dict.fromkeys([*watch.files, *self._module_files()])
-        own: dict[str, Answer] = {_TIME_ZONE: stamp_now(_TIME_ZONE)}
+        own: dict[str, Answer] = {
+            file: questions.answer_now(questions.FILE, file, b"") for file in _ALWAYS_READ
+        }
         libraries: dict[str, dict[str, FileStamp | None]] = {}
-        for path in paths:
+        for path in dict.fromkeys([*watch.files, *self._module_files()]):
             owner = owner_of(path)
             if owner in ("python", "imports"):
                 continue
@@ -121,18 +133,20 @@ class ObservedLoad:
                 watch.refuse("reads what is no file of a disk", None, path)
                 break
             if owner == "author":
-                own[path] = stamp
+                own[path] = stamp or questions.answer_now(questions.FILE, path, b"")
             else:
                 folder, _, name = path.rpartition("/")
                 libraries.setdefault(folder, {})[name] = stamp
-        return own, libraries
+        installed = {
+            folder: InstalledFiles(tuple(stamps), number_of_stamps(stamps.values()))
+            for folder, stamps in libraries.items()
+        }
+        return own, installed
 
     def _module_files(self) -> Iterator[str]:
-        for _, module in self.new_modules():
-            file = getattr(module, "__file__", None)
-            if isinstance(file, str) and file.startswith("/"):
-                yield file
-        for name, module in self._modules_before.items():  # a library that the program needs, too
+        """Yield the files of all modules: a library may have been imported by this program."""
+        yield from map(source_of, self._watch.imported)
+        for name, module in self._modules_after.items():
             file = getattr(module, "__file__", None)
             if name != "__main__" and isinstance(file, str) and file.startswith("/"):
                 yield file
@@ -151,7 +165,7 @@ class ObservedLoad:
             },
             questions.DISTRIBUTIONS: {
                 folder: questions.answer_now(questions.DISTRIBUTIONS, folder, salt)
-                for folder in self._search_path
+                for folder in {*self._search_path, *watch.distributions}
                 if os.path.isabs(folder)
             },
             questions.CALLED: {name: questions.answer_of(name, salt) for name in watch.called},
@@ -178,22 +192,31 @@ class ObservedLoad:
 
     def _searched(self) -> dict[str, SearchedFolder]:
         trusted_before = self._watch.began - DISTRUST_NS
-        wanted = folders_with_names(self._watch.modules, self._watch.folder)
         found: dict[str, SearchedFolder] = {}
-        for folder, names in wanted.items():
-            found[folder] = searched(folder, names, trusted_before)
+        for folder, names in folders_with_names(self._watch.modules, self._watch.folder).items():
+            is_package = folder not in sys.path and owner_of(f"{folder}/x.py") == "library"
+            stamp = folder_stamp(folder) if is_package else None
+            if stamp is not None and max(stamp[:2]) < trusted_before:
+                found[folder] = SearchedFolder((), (), stamp)  # of its own package alone
+            else:
+                found[folder] = searched(folder, names, trusted_before)
         for folder, each in list(found.items()):
             for entry in each.found:  # a folder that was no package may become one
                 inner = os.path.join(folder, entry)
-                if "." not in entry and os.path.isdir(inner):
-                    names = {PACKAGE, *(found[inner].names if inner in found else ())}
-                    found[inner] = searched(inner, names, trusted_before)
+                known = found[inner].names if inner in found else ()
+                is_listed = inner not in found or (known and PACKAGE not in known)
+                if "." not in entry and is_listed and os.path.isdir(inner):
+                    found[inner] = searched(inner, {PACKAGE, *known}, trusted_before)
         return found
 
 
 @contextmanager
 def observed_load(
-    project: str, given: Mapping[str, str], *, salt: bytes | None = None
+    project: str,
+    given: Mapping[str, str],
+    *,
+    salt: bytes | None = None,
+    clock: Callable[[], int] = time.time_ns,
 ) -> Iterator[ObservedLoad]:
     """Note what the block looks at, which loads a pipeline in this thread.
 
@@ -202,10 +225,11 @@ def observed_load(
         given: what decides what is loaded, and with which parameters, by a name in words; of the
             values only digests are kept.
         salt: the key of digests: of earlier observations, to compare with them; None: a new one.
+        clock: returns the time in ns since the epoch: what was written just before is not trusted.
 
     """
     salt = salt or os.urandom(_KEY_BYTES)
-    watch = Watch(project, time.time_ns())
+    watch = Watch(project, clock())
     load = ObservedLoad(watch, given, salt)
     if audit_events.is_observing():
         watch.refuse("is loaded while another load is observed", None)
@@ -225,8 +249,8 @@ def observed_load(
         finder.take_out()
         replacements.take_out()
         asked_variables.stop()
-        replacements.forget_in(module for _, module in load.new_modules())
         load.end()
+        replacements.forget_in(module for _, module in load.new_modules())
 
 
 def described(found: NotKept) -> str:

@@ -1,18 +1,20 @@
 """The questions that loading a pipeline asks of its machine, and their answers now.
 
 Recording and checking share them, so that both mean the same by "unchanged". An answer is None, a
-text, or a tuple of texts and whole numbers.
+text, or a tuple of texts and whole numbers. One that begins with an empty text says why there is no
+other: an empty text and the name of an error, since code may tell one error from another.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
 import sys
 from typing import TYPE_CHECKING
 
-from marin_build.workspace.file_stamps import stamp_now
+from marin_build.workspace.file_stamps import stamp_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,15 +22,15 @@ if TYPE_CHECKING:
 Answer = str | tuple[str | int, ...] | None
 
 FILE = "file"
-"""Path -> the stamp of a file that is read; None: there is no such file."""
+"""Path -> the stamp of a file that is read."""
 KIND, OWN_KIND = "kind", "own kind"
-"""Path -> `file`, `folder`, `link` or `other`; None: nothing is there. The first follows links."""
+"""Path -> `file`, `folder`, `link` or `other`; the first follows links."""
 STATUS, OWN_STATUS = "status", "own status"
 """Path -> mode, bytes, times and number; the first follows links."""
 LEADS_TO = "leads to"
 """Path of a link -> what it leads to."""
 NAMES, ENTRIES = "names", "entries"
-"""Path of a folder -> the names in it, in order; with their kinds."""
+"""Path of a folder -> the names in it, as they are listed; with their kinds."""
 ACCESS = "access"
 """`mode path` -> whether this user may do that."""
 CALLED = "called"
@@ -90,13 +92,29 @@ def answer_now(kind: str, subject: str, salt: bytes) -> Answer:
     """
     try:
         return ASKED[kind](subject, salt)
-    except (OSError, ValueError):
-        return None
+    except (OSError, ValueError) as error:
+        return missing(error)
+
+
+def missing(error: Exception) -> Answer:
+    """Return the answer where a question fails."""
+    number = error.errno if isinstance(error, OSError) else None
+    return "", errno.errorcode.get(number or 0, type(error).__name__)
+
+
+def is_missing(answer: Answer) -> bool:
+    """Return whether an answer says that nothing is there, or that it cannot be looked at."""
+    return answer is None or (isinstance(answer, tuple) and answer[:1] == ("",))
+
+
+def _file(path: str, _: bytes) -> Answer:
+    found = os.stat(path)
+    return stamp_of(found) if stat.S_ISREG(found.st_mode) else ("", kind_of(found.st_mode))
 
 
 def _entries(folder: str) -> Answer:
     with os.scandir(folder) as entries:
-        return tuple(sorted(_entry(each) for each in entries))
+        return tuple([_entry(each) for each in entries])
 
 
 def _entry(entry: os.DirEntry[str]) -> str:
@@ -125,7 +143,7 @@ def answer_of(function: str, salt: bytes) -> str:
 
 def _distributions(folder: str) -> Answer:
     names = [name for name in os.listdir(folder) if name.endswith(_SAYS_VERSION)]
-    return tuple(sorted(names))
+    return tuple(names)
 
 
 def variable_digest(salt: bytes, name: str, value: str | None) -> str | None:
@@ -134,7 +152,7 @@ def variable_digest(salt: bytes, name: str, value: str | None) -> str | None:
 
 
 def _all_variables(_: str, salt: bytes) -> str:
-    return digest(salt, *(text for pair in sorted(os.environ.items()) for text in pair))
+    return digest(salt, *(text for pair in os.environ.items() for text in pair))
 
 
 def surroundings() -> dict[str, str]:
@@ -156,13 +174,13 @@ def surroundings() -> dict[str, str]:
 
 
 ASKED: dict[str, Callable[[str, bytes], Answer]] = {
-    FILE: lambda path, _: stamp_now(path),
+    FILE: _file,
     KIND: lambda path, _: kind_of(os.stat(path).st_mode),
     OWN_KIND: lambda path, _: kind_of(os.lstat(path).st_mode),
     STATUS: lambda path, _: status_of(os.stat(path)),
     OWN_STATUS: lambda path, _: status_of(os.lstat(path)),
     LEADS_TO: lambda path, _: os.readlink(path),
-    NAMES: lambda path, _: tuple(sorted(os.listdir(path))),
+    NAMES: lambda path, _: tuple(os.listdir(path)),
     ENTRIES: lambda path, _: _entries(path),
     ACCESS: lambda subject, _: _may(subject),
     CALLED: answer_of,

@@ -13,14 +13,16 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from marin_build.analysis import questions
-from marin_build.analysis.audit_events import active
+from marin_build.analysis.audit_events import DEVICES, FINDS_PROJECTS, active
 from marin_build.analysis.callers import calling_author, nearest_owner, owner_of
 from marin_build.identity.callables import CountsByName
+from marin_build.text.readable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import FrameType, ModuleType
 
+    from marin_build.analysis.questions import Answer
     from marin_build.analysis.watch import Watch
 
     Note = Callable[[Watch, tuple[Any, ...], dict[str, Any], FrameType, Any], None]
@@ -29,14 +31,14 @@ _ASK_KIND = frozenset(
     """
     exists isfile isdir isjunction ismount lexists islink realpath _joinrealpath is_file is_dir
     is_symlink is_mount is_socket is_fifo is_block_device is_char_device resolve _resolve walk
-    _walk _isdir _lexists
+    _walk _isdir _lexists mtime
     """.split()  # noqa: SIM905 - a list of quoted names would take a page
 )
 """Functions of Python's library that ask what kind of thing lies somewhere, and no more."""
 _PASS_ON = ("stat", "lstat")
 """Methods of pathlib that call `os.stat` for one of these."""
+_STANDARD_INPUT = 0
 _LOGS = f"{os.sep}logging{os.sep}__init__.py"
-_FINDS_PROJECTS = ("/marin_build/workspace/workspace.py", "/marin_build/pipeline/locate.py")
 
 
 class ReplacedFunction(CountsByName):
@@ -125,19 +127,32 @@ def _note_status(
     follows: bool,
 ) -> None:
     path = args[0] if args else kwargs["path"]
-    if isinstance(path, int) or frame.f_code.co_filename.endswith(_FINDS_PROJECTS):
+    if isinstance(path, int) or _finds_projects(frame):
         return  # an opened file counts by itself
     if kwargs.get("dir_fd") is not None:
         watch.refuse("looks at files of an opened folder, whose place cannot be known", frame)
         return
-    is_missing = isinstance(told, OSError)
     found = watch.path(path)
+    if found.startswith(DEVICES):
+        if found != os.devnull and calling_author(frame) is not None:
+            watch.refuse(f"looks at `{printable(found)}`, which is no file of a disk", frame)
+        return
     if _asks_kind(frame):
-        kind = None if is_missing else questions.kind_of(told.st_mode)
+        kind = _or_missing(told, lambda: questions.kind_of(told.st_mode))
         watch.answer(questions.KIND if follows else questions.OWN_KIND, found, kind, frame)
         return
-    status = None if is_missing else questions.status_of(told)
+    status = _or_missing(told, lambda: questions.status_of(told))
     watch.answer(questions.STATUS if follows else questions.OWN_STATUS, found, status, frame)
+
+
+def _or_missing(told: Any, answer: Callable[[], Answer]) -> Answer:
+    return questions.missing(told) if isinstance(told, OSError) else answer()
+
+
+def _finds_projects(frame: FrameType | None) -> bool:
+    while frame is not None and owner_of(frame.f_code.co_filename) == "python":
+        frame = frame.f_back
+    return frame is not None and frame.f_code.co_filename.endswith(FINDS_PROJECTS)
 
 
 def _asks_kind(frame: FrameType) -> bool:
@@ -169,7 +184,7 @@ def _leads_to(
         watch.refuse("looks at files of an opened folder, whose place cannot be known", frame)
         return
     path = watch.path(args[0] if args else kwargs["path"])
-    answer = None if isinstance(told, OSError) else os.fsdecode(told)
+    answer = _or_missing(told, lambda: os.fsdecode(told))
     watch.answer(questions.LEADS_TO, path, answer, frame)
 
 
@@ -184,7 +199,7 @@ def _told_by(name: str) -> Note:
     def note(
         watch: Watch, _args: tuple[Any, ...], _kwargs: dict[str, Any], frame: FrameType, _told: Any
     ) -> None:
-        if not frame.f_code.co_filename.endswith(_FINDS_PROJECTS):
+        if name not in watch.called and not _finds_projects(frame):
             watch.called.add(name)
 
     return note
@@ -227,6 +242,13 @@ def _starts_thread(
         watch.refuse("starts a thread", frame)
 
 
+def _reads_input(
+    watch: Watch, args: tuple[Any, ...], kwargs: dict[str, Any], frame: FrameType, _told: Any
+) -> None:
+    if _STANDARD_INPUT in (*args[:1], *kwargs.values()) and calling_author(frame) is not None:
+        watch.refuse("reads its standard input", frame)
+
+
 _RANDOM = _never_the_same("draws random numbers")
 _PROCESS = _never_the_same("asks for what differs in each process")
 _MACHINE = _never_the_same("asks how busy the machine is")
@@ -250,11 +272,23 @@ _OF_OS: dict[str, Note] = {
     "times": _CLOCK,
     "getloadavg": _MACHINE,
     "statvfs": _MACHINE,
+    "sysconf": _MACHINE,
+    "umask": _never_the_same("changes the rights of new files"),
+    "dup": _reads_input,
+    "pread": _reads_input,
+    "preadv": _reads_input,
+    "read": _reads_input,
+    "readv": _reads_input,
+    "sendfile": _reads_input,
     "fstatvfs": _MACHINE,
 }
 _OF_TIME: dict[str, Note] = {
     "time": _CLOCK,
     "time_ns": _CLOCK,
+    "process_time": _CLOCK,
+    "process_time_ns": _CLOCK,
+    "thread_time": _CLOCK,
+    "thread_time_ns": _CLOCK,
     "clock_gettime": _CLOCK,
     "clock_gettime_ns": _CLOCK,
     "localtime": _reads_clock(0),

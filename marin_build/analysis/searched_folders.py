@@ -11,9 +11,12 @@ import os
 from typing import TYPE_CHECKING
 
 from marin_build.quick_dataclass import dataclass
+from marin_build.workspace.file_stamps import stamp_now
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
+
+    from marin_build.workspace.file_stamps import FileStamp
 
 FolderStamp = tuple[int, int, int] | None
 """Times of the last write and of the last change in ns, and the number; None: trust the names."""
@@ -28,7 +31,7 @@ class SearchedFolder:
     """A folder in which modules were looked for.
 
     Args:
-        names: what was looked for, sorted.
+        names: what was looked for, sorted; none if the stamp alone counts.
         found: the entries that imports may take for one of these names, sorted.
         stamp: of the folder; while it stays, nothing came to it or left it.
 
@@ -39,9 +42,11 @@ class SearchedFolder:
     stamp: FolderStamp
 
     def first_change(self, folder: str) -> str | None:
-        """Return the entry that came or is gone, or None."""
+        """Return the entry that came or is gone (empty if that is not known), or None."""
         if self.stamp is not None and folder_stamp(folder) == self.stamp:
             return None
+        if not self.names:
+            return ""
         found = modules_in(folder, self.names)
         if found == self.found:
             return None
@@ -84,6 +89,31 @@ def searched(folder: str, names: Iterable[str], trusted_before: int) -> Searched
         stamp = None
     ordered = tuple(sorted(names))
     return SearchedFolder(ordered, modules_in(folder, ordered), stamp)
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledFiles:
+    """Files that were read in one folder of an installed package.
+
+    Args:
+        names: of the files.
+        stamps: a number made of their stamps; by one Python, equal ones have equal numbers.
+
+    """
+
+    names: tuple[str, ...]
+    stamps: int
+
+    def are_unchanged(self, folder: str) -> bool:
+        """Return whether each file has the stamp that it had."""
+        return number_of_stamps([stamp_now(f"{folder}/{name}") for name in self.names]) == (
+            self.stamps
+        )
+
+
+def number_of_stamps(stamps: Iterable[FileStamp | None]) -> int:
+    """Return a number that is the same for the same stamps."""
+    return hash(tuple([stamp or () for stamp in stamps]))  # that of None is not
 
 
 def _with_taken_names(names: Iterable[str]) -> Collection[str]:

@@ -57,3 +57,16 @@ def folders_with_names(modules: dict[str, set[str]], current: str) -> dict[str, 
         for folder in folders:
             found.setdefault(os.path.join(current, folder) if folder else current, set()).add(name)
     return found
+
+
+def source_of(module: str) -> str:
+    """Return the file of a module; of a compiled one its source, which tells if it is used.
+
+    Args:
+        module: a path that the import system opened.
+
+    """
+    folder, name = os.path.split(module)
+    if not name.endswith(".pyc") or os.path.basename(folder) != "__pycache__":
+        return module
+    return os.path.join(os.path.dirname(folder), f"{name.partition('.')[0]}.py")

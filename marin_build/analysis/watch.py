@@ -27,6 +27,8 @@ class Watch:
         project: the absolute folder that places are shown from.
         began: when the load began, in ns since the epoch.
         files: paths that were opened for reading.
+        imported: paths that the import system opened: of modules, or of compiled ones.
+        distributions: folders in which distributions were looked for.
         folders: paths of listed folders -> whether with the kinds of what lies in them.
         answers: kind of question -> subject -> the answer that the load got.
         called: functions of `os` that it called; see questions.FUNCTIONS.
@@ -44,10 +46,12 @@ class Watch:
     began: int
     thread: int = field(default_factory=get_ident)
     files: dict[str, None] = field(default_factory=dict)
+    imported: list[str] = field(default_factory=list)
     folders: dict[str, bool] = field(default_factory=dict)
     answers: dict[str, dict[str, Answer]] = field(default_factory=dict)
     called: set[str] = field(default_factory=set)
     folder: str = field(default_factory=_getcwd)
+    distributions: set[str] = field(default_factory=set)
     modules: dict[str, set[str]] = field(default_factory=dict)
     variables: dict[str, str | None] = field(default_factory=dict)
     written: set[str] = field(default_factory=set)
