@@ -25,6 +25,9 @@ from marin_build.workspace.own_folder import NAME, make_folder
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+SEEN, USED, UNSTEADY, REFUSED = "seen once", "used", "unsteady", "refused"
+"""What is known of an analysis: one load gave it; a second one gave the same; it gave something
+else; it cannot be kept."""
 FOLDER = "analyses"
 _SALT, _INDEX, _COLUMNS = "salt", ".json", ".columns"
 _SALT_LENGTH = 32

@@ -270,4 +270,3 @@ def kept_targets(
         deep_codes=columns.deep_codes,
         steps=steps,
     )
-

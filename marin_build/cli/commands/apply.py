@@ -184,7 +184,9 @@ def command(
                     consequence="nothing was run",
                     hint="marin-build apply DIR --verify-signature FILE",
                 )
-            planned = plan_to_build(load_to_read(options, needed=request.named), request, show_warning)
+            planned = plan_to_build(
+                load_to_read(options, needed=request.named), request, show_warning
+            )
     words = words_of(
         ("-j", jobs),
         ("-k", keep_going),

@@ -8,15 +8,11 @@ step, the pipeline is loaded all the same (docs/adr/0041).
 from __future__ import annotations
 
 import os
-from contextlib import suppress
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from marin_build.analysis.analysis_files import AnalysisFiles
-from marin_build.analysis.observations import NotKept, Observations
-from marin_build.analysis.observed_load import observed_load
-from marin_build.analysis.printed import noting_prints
-from marin_build.errors import MarinBuildError, StoppedError
+from marin_build.analysis.analysis_files import USED, AnalysisFiles
+from marin_build.analysis.observations import Observations
+from marin_build.errors import StoppedError
 from marin_build.operations.loading.load_targets import store_of_targets
 from marin_build.operations.loading.loading import (
     KeptLoad,
@@ -27,8 +23,7 @@ from marin_build.operations.loading.loading import (
     request_of,
 )
 from marin_build.quick_dataclass import dataclass
-from marin_build.untrusted_json import array, text, texts, whole
-from marin_build.workspace.places import is_url
+from marin_build.untrusted_json import array, text, texts
 from marin_build.workspace.workspace import use_workspace
 
 if TYPE_CHECKING:
@@ -64,7 +59,9 @@ def load_to_read(
         return found
     if only is not None:  # only a part of it is loaded
         return load(options, only, needed)
-    return analysis.load_and_keep(needed)
+    from marin_build.operations.loading.keep_load import load_and_keep
+
+    return load_and_keep(analysis, needed)
 
 
 @dataclass(slots=True, eq=False)
@@ -99,13 +96,24 @@ class Analysis:
         salt = files.salt()
         return cls(request, options, given, files, salt, files.key_of(salt or b"", given))
 
+    def make_salt(self) -> None:
+        """Give the project a salt, if it has none.
+
+        Raises:
+            OSError: the project cannot be written to.
+
+        """
+        if self.salt is None:
+            self.salt = self.files.make_salt()
+            self.key = self.files.key_of(self.salt, self.given)
+
     def usable(self) -> Loaded | None:
         """Return what earlier loads gave, if another one would give the same; else None."""
         if self.salt is None:
             return None
         try:
             index = self.files.index(self.key)
-            if index.get("state") != TRUSTED:
+            if index.get("state") != USED:
                 return None
             observations = Observations.of_json(index["observed"])
             if observations.first_change(self.given) is not None:
@@ -165,125 +173,6 @@ class Analysis:
                 )
             self.loaded = loaded
         return self.loaded
-
-    def load_and_keep(self, needed: Sequence[str] = ()) -> Loaded:
-        """Load the pipeline, and keep what it gave, if it can be kept.
-
-        Args:
-            needed: as for `load`.
-
-        """
-        try:
-            if self.salt is None:
-                self.salt = self.files.make_salt()
-                self.key = self.files.key_of(self.salt, self.given)
-        except OSError:
-            return load(self.options, needed=needed)
-        before = self._before()
-        is_hopeless = before.get("state") == UNSTEADY or before.get("refusals", 0) >= _ENOUGH
-        columns: bytes | str = ""
-        project = self.request.workspace.project
-        with noting_prints() as printed, observed_load(project, self.given, salt=self.salt) as watch:
-            loaded = load(self.options, needed=needed)
-            if not is_hopeless:
-                columns, loaded = _columns_of(loaded)
-        found = watch.result(loaded.pipeline)
-        if printed.is_so and not isinstance(found, NotKept):
-            found = NotKept("prints something while it is loaded", loaded.file)
-        with suppress(OSError):  # else it is loaded each time
-            self._keep(before, found, columns, loaded.file)
-        return loaded
-
-    def _refused(self, before: Mapping[str, Any], why: str) -> dict[str, Any]:
-        """Return what is known of a load that cannot be kept."""
-        refusals = min(before.get("refusals", 0) + 1, _ENOUGH)
-        return {"state": REFUSED, "why": why, "refusals": refusals}
-
-    def _before(self) -> Mapping[str, Any]:
-        try:
-            index = self.files.index(self.key)
-            return {**index, "refusals": whole(index.get("refusals"))}
-        except (OSError, ValueError):
-            return {}
-
-    def _keep(
-        self,
-        before: Mapping[str, Any],
-        found: Observations | NotKept,
-        columns: bytes | str,
-        name: str,
-    ) -> None:
-        """Write down what a load gave: in full the first time, later what has changed of that.
-
-        Args:
-            before: what was known.
-            found: what the load looked at.
-            columns: what it gave; a text: why that cannot be kept, empty if nobody asked.
-            name: the pipeline, as people know it.
-
-        """
-        known: dict[str, Any] = {"pipeline": name}
-        if isinstance(found, NotKept):
-            known |= self._refused(before, f"{found.where} {found.reason}")
-        elif isinstance(columns, str) and columns:
-            known |= self._refused(before, columns)
-        else:
-            observed = found.json_values()
-            known |= {"state": SEEN, "observed": observed}
-            if isinstance(columns, bytes):
-                known["columns"] = self.files.write_columns(columns)
-            if before.get("state") == UNSTEADY and _observed_by(before) == found:
-                known["state"] = UNSTEADY
-            elif "columns" in before and _observed_by(before) == found:
-                is_same = before["columns"] == known["columns"]
-                known["state"] = TRUSTED if is_same else UNSTEADY
-        if known != {name: before.get(name) for name in known}:
-            self.files.write_index(self.key, known)
-            self.files.clean()
-
-
-def _observed_by(index: Mapping[str, Any]) -> Observations | None:
-    try:
-        return Observations.of_json(index["observed"])
-    except (ValueError, KeyError, TypeError):
-        return None
-
-
-def _columns_of(loaded: Loaded) -> tuple[bytes | str, Loaded]:
-    """Return what a load gave as it is kept, and the same load, which knows more of its code.
-
-    A text in place of the former says why it cannot be kept.
-    """
-    from marin_build.analysis.columns import encode
-    from marin_build.analysis.named_files import kinds_of, texts_of
-    from marin_build.analysis.step_document import NotKeptError
-    from marin_build.pipeline.graph import steps_below
-    from marin_build.plan.deep_digests import all_digests
-
-    pipeline, targets, workspace = loaded.pipeline, loaded.targets, loaded.workspace
-    steps = [target.step for target in targets.all]
-    try:
-        if pipeline.expansions:
-            raise NotKeptError("its expansions wait for what is built")
-        if workspace.former or workspace.adopted:
-            raise NotKeptError("steps keep an identity or a place of their own")
-        for step in steps_below(pipeline.roots):  # they may have been left out of the targets
-            if any(is_url(source.location) for source in step.inputs.values()):
-                raise NotKeptError(f"`{step.name}` reads a source at a URL")
-        named = texts_of(steps)
-        facts = {
-            "roots": [targets.by_id[step.target_id] for step in pipeline.declared],
-            "threads": pipeline.threads,
-            "notes": pipeline.notes,
-            "warnings": loaded.warning_texts(),
-            "texts": named,
-            "named": kinds_of(named, workspace.project),
-        }
-        codes, deep_codes = all_digests(targets)
-        columns = encode(targets, codes, deep_codes, facts)
-        return columns, replace(loaded, targets=replace(targets, deep_codes=deep_codes))
-    except (NotKeptError, MarinBuildError, OSError) as error:  # or its code cannot be read
-        return str(error), loaded
 
 
 def _are_equal(kept: Targets, loaded: Targets) -> bool:

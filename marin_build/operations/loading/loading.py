@@ -111,7 +111,7 @@ class Loaded(Declared):
     def warnings(self) -> list[Warned]:
         """Return what `Declared.warnings` returns; of an earlier load what it returned."""
         if self.kept is None:
-            return super(Loaded, self).warnings()  # a class with slots is made anew
+            return super().warnings()  # a class with slots is made anew
         return _as_events(self.pipeline.notes, self.kept.warnings)
 
     def with_functions(self) -> Loaded:
@@ -150,13 +150,7 @@ def load(options: PipelineOptions, only: str | None = None, needed: Sequence[str
             that these do not need, and names and tags say so, they are left out.
 
     """
-    with without_garbage_collector():
-        declared = _declare(options, only, needed)
-        settings, workspace = declared.settings, declared.workspace
-        store = store_of_targets(declared.targets)
-        return Loaded(
-            settings, workspace, declared.pipeline, declared.targets, store, current_host()
-        )
+    return opened(declare(options, only, needed))
 
 
 def chosen_engine(loaded: Declared) -> Engine[Any]:
@@ -176,16 +170,35 @@ def environments_for(loaded: Loaded, engine: Engine[Any]) -> Environments:
     return Environments(loaded.workspace.project, engine.finds_our_packages, engine.image_of)
 
 
-def declare(options: PipelineOptions, *, with_inputs: bool = True) -> Declared:
+def declare(
+    options: PipelineOptions,
+    only: str | None = None,
+    needed: Sequence[str] = (),
+    *,
+    with_inputs: bool = True,
+) -> Declared:
     """Load the pipeline that the options name, and open no store for its outputs.
 
     Args:
         options: say where it is.
+        only, needed: as for `load`.
         with_inputs: read what its sources hold; else see `targets_without_inputs`.
 
     """
     with without_garbage_collector():
-        return _declare(options, with_inputs=with_inputs)
+        return _declare(options, only, needed, with_inputs=with_inputs)
+
+
+def opened(declared: Declared) -> Loaded:
+    """Return a pipeline with the store of its outputs."""
+    return Loaded(
+        declared.settings,
+        declared.workspace,
+        declared.pipeline,
+        declared.targets,
+        store_of_targets(declared.targets),
+        current_host(),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,10 +241,10 @@ def request_of(options: PipelineOptions) -> LoadRequest:
 
 def _declare(
     options: PipelineOptions,
-    only: str | None = None,
-    needed: Sequence[str] = (),
+    only: str | None,
+    needed: Sequence[str],
     *,
-    with_inputs: bool = True,
+    with_inputs: bool,
 ) -> Declared:
     named = request_of(options)
     module, settings, workspace = named.module, named.settings, named.workspace
