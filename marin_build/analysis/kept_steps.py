@@ -9,7 +9,14 @@ from __future__ import annotations
 from dataclasses import field, fields
 from typing import TYPE_CHECKING, Any
 
-from marin_build.analysis.step_document import BUILT_BY_NOTHING, KEPT, facts_of, fields_of, files_of
+from marin_build.analysis.step_document import (
+    BUILT_BY_FUNCTION,
+    BUILT_BY_NOTHING,
+    KEPT,
+    facts_of,
+    fields_of,
+    files_of,
+)
 from marin_build.errors import MarinBuildError
 from marin_build.identity.payload import HASH_ID_LENGTH, fingerprint_of
 from marin_build.pipeline.formulas import NOW
@@ -22,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from marin_build.analysis.columns import Columns
+    from marin_build.pipeline.command import Command
     from marin_build.pipeline.output_file import OutputFile
     from marin_build.workspace.workspace import Workspace
 
@@ -161,6 +169,13 @@ class KeptStep(StepSpec):
     def is_built_by_code(self) -> bool:
         """Whether a function or a command builds it; to know that needs no function."""
         return bool(self._facts.get("fn", BUILT_BY_NOTHING) != BUILT_BY_NOTHING)
+
+    @property
+    def command(self) -> Command | None:
+        """The command that builds it; None if something else does."""
+        if self._facts.get("fn") == BUILT_BY_FUNCTION:
+            return None
+        return super().command
 
     @property
     def code_digest(self) -> str | None:

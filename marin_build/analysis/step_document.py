@@ -41,8 +41,8 @@ class NotKeptError(ValueError):
     """A pipeline declares something that cannot be kept; the message says what, for people."""
 
 
-BUILT_BY_NOTHING, BUILT_BY_FUNCTION = 0, 1
-"""How a document says what builds a step; a command stands there itself."""
+BUILT_BY_NOTHING, BUILT_BY_FUNCTION, BUILT_BY_OTHER_COMMAND = 0, 1, 2
+"""How a document says what builds a step; a command that has a form as JSON stands there itself."""
 
 _TEXTS = (
     "output_path_prefix",
@@ -154,7 +154,7 @@ def _command_or_function(fn: object, index_of: Index) -> Any:
             "declared_in": fn.declared_in,
         }
     except NotKeptError:
-        return BUILT_BY_FUNCTION
+        return BUILT_BY_OTHER_COMMAND
 
 
 def _needed(value: object, index_of: Index) -> Any:
@@ -237,7 +237,7 @@ def fields_of(
     fn = document.get("fn", BUILT_BY_NOTHING)
     if fn == BUILT_BY_NOTHING:
         found["fn"] = None
-    elif fn != BUILT_BY_FUNCTION:
+    elif fn not in (BUILT_BY_FUNCTION, BUILT_BY_OTHER_COMMAND):
         found["fn"] = _command_of(table(fn), step_at)
     return found
 

@@ -6,7 +6,7 @@ import posixpath
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from marin_build.identity.callables import CountsByName
+from marin_build.identity.callables import Bound, CountsByName
 from marin_build.identity.payload import HASH_ID_LENGTH, fingerprint_of
 from marin_build.pipeline import runtime_calls
 from marin_build.pipeline.captured_values import captured_by
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from marin_build.pipeline.captured_values import Captured
+    from marin_build.pipeline.command import Command
     from marin_build.pipeline.output_file import OutputFile
     from marin_build.pipeline.resources import ResourceConfig
     from marin_build.pipeline.retries import Retries
@@ -164,6 +165,12 @@ class StepSpec(CountsByName):
     def is_built_by_code(self) -> bool:
         """Whether a function or a command builds it; else its target must be there already."""
         return self.fn is not None
+
+    @property
+    def command(self) -> Command | None:
+        """The command that builds it; None if something else does."""
+        is_command = isinstance(self.fn, Bound) and self.fn.template is not None
+        return self.fn if is_command else None  # type: ignore[return-value]
 
     @property
     def code_digest(self) -> str | None:

@@ -101,24 +101,23 @@ def _keep(
 
     """
     known: dict[str, Any] = {"pipeline": declared.file}
-    why = _reason_against(declared)
-    if isinstance(found, NotKept):
+    refusals = min(before.get("refusals", 0) + 1, _ENOUGH)
+    if (why := _reason_against(declared)) is not None:
+        known |= {"state": REFUSED, "why": why, "refusals": refusals}
+    elif isinstance(found, NotKept):
         why = f"{found.where} {found.reason}"
-    elif why is None:
+        known |= {"state": REFUSED, "why": why, "refusals": refusals}
+    elif (is_again := _observed_by(before) == found) and codes is None:
+        return  # it would be refused for the same reason
+    else:
         known |= {"state": SEEN, "observed": found.json_values()}
-        is_again = _observed_by(before) == found
         try:
             if codes is not None:
                 known["columns"] = analysis.files.write_columns(_columns_of(declared, codes))
         except NotKeptError as error:
-            why = str(error)
-        if is_again and before.get("state") == UNSTEADY:
-            known["state"] = UNSTEADY
-        elif is_again and "columns" in before:
+            known |= {"state": REFUSED, "why": str(error), "refusals": refusals}
+        if is_again and "columns" in before:
             known["state"] = USED if before["columns"] == known.get("columns") else UNSTEADY
-    if why is not None:
-        refusals = min(before.get("refusals", 0) + 1, _ENOUGH)
-        known = {"pipeline": declared.file, "state": REFUSED, "why": why, "refusals": refusals}
     if known != {name: before.get(name) for name in known}:
         analysis.files.write_index(analysis.key, known)
         analysis.files.clean()

@@ -110,9 +110,8 @@ class Loaded(Declared):
 
     def warnings(self) -> list[Warned]:
         """Return what `Declared.warnings` returns; of an earlier load what it returned."""
-        if self.kept is None:
-            return super().warnings()  # a class with slots is made anew
-        return _as_events(self.pipeline.notes, self.kept.warnings)
+        texts = self.warning_texts() if self.kept is None else self.kept.warnings
+        return _as_events(self.pipeline.notes, texts)
 
     def with_functions(self) -> Loaded:
         """Return the pipeline as it is loaded now, to run its steps.
