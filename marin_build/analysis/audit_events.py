@@ -35,8 +35,9 @@ _STANDARD_INPUT = 0
 _STAND_IN = os.path.join(os.path.dirname(__file__), "replaced_functions.py")
 """Stands between a caller and a function of `os` that it replaces."""
 _OWN_CACHES = "/marin_build/workspace/own_files.py"
-FINDS_PROJECTS = "/marin_build/workspace/workspace.py"
-"""Ends the path of our code that finds the project of a file: what it finds is given to a load."""
+FINDS_PROJECTS = ("/marin_build/workspace/workspace.py", "/marin_build/workspace/own_folder.py")
+"""End the paths of our code that finds the project of a file, which is given to a load, and of what
+makes the folder of our own caches."""
 _FINDS_DISTRIBUTIONS = "/importlib/metadata/__init__.py"
 _FINDS_SHADOWS = "/marin_build/pipeline/shadowed_names.py"
 _lstat = os.lstat
@@ -81,8 +82,10 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
         if handle not in _HARMLESS_ELSEWHERE:
             _refuse_other_thread()
         return
+    if event == "import" and args[1] is None:
+        return  # a module's name; which file it is in is reported when that is opened
     frame = sys._getframe(1)  # noqa: SLF001 - CPython's own way
-    if frame.f_code.co_filename == _STAND_IN and frame.f_back is not None:
+    if event != "exec" and frame.f_code.co_filename == _STAND_IN and frame.f_back is not None:
         frame = frame.f_back
     watch.is_busy = True
     try:
@@ -145,7 +148,7 @@ def _list(watch: Watch, folder: object, frame: FrameType, *, with_kinds: bool) -
         return
     found = watch.path("." if folder is None else folder)
     if caller.endswith(_FINDS_SHADOWS):
-        watch.modules.setdefault(TAKEN_NAMES, set()).add(found)
+        watch.searches.append((TAKEN_NAMES, (found,)))
         return
     if caller.endswith(_FINDS_DISTRIBUTIONS):
         watch.distributions.add(found)
@@ -167,8 +170,6 @@ def _asks_kinds_only(frame: FrameType) -> bool:
 
 
 def _imports(watch: Watch, args: tuple[Any, ...], _: FrameType) -> None:
-    if not isinstance(args[1], str):
-        return
     file = watch.path(args[1])  # of a compiled module
     watch.files[file] = None
     if owner_of(file) == "author":
@@ -186,6 +187,8 @@ def _runs_code(watch: Watch, args: tuple[Any, ...], frame: FrameType) -> None:
 
 
 def _makes_folder(watch: Watch, args: tuple[Any, ...], frame: FrameType) -> None:
+    if _is_own_business(frame):
+        return
     path = watch.path(args[0])
     try:
         kind = questions.kind_of(_lstat(path).st_mode)

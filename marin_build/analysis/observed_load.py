@@ -28,7 +28,7 @@ from marin_build.workspace.file_stamps import DISTRUST_NS, FileStamp, lasts, sta
 from marin_build.workspace.workspace import relative_to
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from types import ModuleType
 
     from marin_build.analysis.questions import Answer
@@ -104,7 +104,7 @@ class ObservedLoad:
             return
         folders = tuple({self._watch.project + os.sep, os.path.dirname(pipeline.file) + os.sep})
         for name, module in self._modules_before.items():
-            file = getattr(module, "__file__", None)
+            file = _variables_of(module).get("__file__")
             if not isinstance(file, str) or name == "__main__" or not file.startswith(folders):
                 continue
             if self._modules_after.get(name) is module and owner_of(file) == "author":
@@ -120,36 +120,40 @@ class ObservedLoad:
         own: dict[str, Answer] = {
             file: questions.answer_now(questions.FILE, file, b"") for file in _ALWAYS_READ
         }
-        libraries: dict[str, dict[str, FileStamp | None]] = {}
-        for path in dict.fromkeys([*watch.files, *self._module_files()]):
-            owner = owner_of(path)
+        installed: dict[str, InstalledFiles] = {}
+        for folder, names in _by_folder({*watch.files, *self._module_files()}).items():
+            owner = owner_of(f"{folder}/_.py")
             if owner in ("python", "imports"):
                 continue
-            stamp = stamp_now(path)
-            if not lasts(stamp, watch.began):
-                watch.refuse("reads a file that was written just before", None, path)
-                break
-            if stamp is None and os.path.exists(path) and not os.path.isdir(path):
-                watch.refuse("reads what is no file of a disk", None, path)
-                break
+            stamps = [stamp_now(f"{folder}/{name}") for name in names]
+            for name, stamp in zip(names, stamps, strict=True):
+                if not lasts(stamp, watch.began):
+                    file = f"{folder}/{name}"
+                    watch.refuse("reads a file that was written just before", None, file)
             if owner == "author":
-                own[path] = stamp or questions.answer_now(questions.FILE, path, b"")
+                for name, stamp in zip(names, stamps, strict=True):
+                    self._add_file(own, f"{folder}/{name}", stamp)
             else:
-                folder, _, name = path.rpartition("/")
-                libraries.setdefault(folder, {})[name] = stamp
-        installed = {
-            folder: InstalledFiles(tuple(stamps), number_of_stamps(stamps.values()))
-            for folder, stamps in libraries.items()
-        }
+                installed[folder] = InstalledFiles(tuple(names), number_of_stamps(stamps))
         return own, installed
+
+    def _add_file(self, own: dict[str, Answer], path: str, stamp: FileStamp | None) -> None:
+        own[path] = stamp or questions.answer_now(questions.FILE, path, b"")
+        if own[path] == ("", "other"):
+            self._watch.refuse("reads what is no file of a disk", None, path)
 
     def _module_files(self) -> Iterator[str]:
         """Yield the files of all modules: a library may have been imported by this program."""
-        yield from map(source_of, self._watch.imported)
+        compiled: set[object] = set()
         for name, module in self._modules_after.items():
-            file = getattr(module, "__file__", None)
+            kept = _variables_of(module)
+            file = kept.get("__file__")
             if name != "__main__" and isinstance(file, str) and file.startswith("/"):
+                compiled.add(kept.get("__cached__"))
                 yield file
+        for path in self._watch.imported:
+            if path not in compiled:
+                yield source_of(path)
 
     def _answers(self, files: dict[str, Answer]) -> dict[str, dict[str, Answer]]:
         watch, salt = self._watch, self._salt
@@ -193,7 +197,7 @@ class ObservedLoad:
     def _searched(self) -> dict[str, SearchedFolder]:
         trusted_before = self._watch.began - DISTRUST_NS
         found: dict[str, SearchedFolder] = {}
-        for folder, names in folders_with_names(self._watch.modules, self._watch.folder).items():
+        for folder, names in folders_with_names(self._watch.searches, self._watch.folder).items():
             is_package = folder not in sys.path and owner_of(f"{folder}/x.py") == "library"
             stamp = folder_stamp(folder) if is_package else None
             if stamp is not None and max(stamp[:2]) < trusted_before:
@@ -208,6 +212,24 @@ class ObservedLoad:
                 if "." not in entry and is_listed and os.path.isdir(inner):
                     found[inner] = searched(inner, {PACKAGE, *known}, trusted_before)
         return found
+
+
+def _variables_of(module: object) -> Mapping[str, object]:
+    """Return the variables of a module, without loading one that waits until it is used."""
+    try:
+        found = object.__getattribute__(module, "__dict__")
+    except AttributeError:  # a program may keep anything among the modules
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _by_folder(paths: Iterable[str]) -> dict[str, list[str]]:
+    """Return folder -> the names of files in it, both in order."""
+    found: dict[str, list[str]] = {}
+    for path in sorted(paths):
+        folder, _, name = path.rpartition("/")
+        found.setdefault(folder, []).append(name)
+    return found
 
 
 @contextmanager

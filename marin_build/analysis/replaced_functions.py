@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from marin_build.analysis import questions
@@ -20,7 +21,7 @@ from marin_build.text.readable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from types import FrameType, ModuleType
+    from types import FrameType
 
     from marin_build.analysis.questions import Answer
     from marin_build.analysis.watch import Watch
@@ -49,6 +50,7 @@ class ReplacedFunction(CountsByName):
 
     def __init__(self, original: Any, note: Note) -> None:
         self._original, self._note = original, note
+        self.own_references = 0
         self.__name__ = original.__name__
         self.__qualname__ = original.__qualname__
         self.__module__ = original.__module__
@@ -339,11 +341,16 @@ class Replacements:
     @staticmethod
     def forget_in(modules: Iterable[ModuleType]) -> None:
         """Put the originals back where modules keep what stood for them."""
+        if not any(sys.getrefcount(each) > each.own_references for each in _replaced.values()):
+            return  # as of most loads: to look through all modules takes milliseconds
         for module in modules:
+            if type(module) is not ModuleType:
+                continue  # one that is loaded when it is used
             kept = vars(module)
-            for name, value in list(kept.items()):
-                if type(value) is ReplacedFunction:
-                    kept[name] = value.original
+            if ReplacedFunction in map(type, kept.values()):
+                for name, value in list(kept.items()):
+                    if type(value) is ReplacedFunction:
+                        kept[name] = value.original
 
 
 def _replacement(original: Any, note: Note) -> ReplacedFunction:
@@ -353,4 +360,5 @@ def _replacement(original: Any, note: Note) -> ReplacedFunction:
         for supported in (os.supports_dir_fd, os.supports_fd, os.supports_follow_symlinks):
             if original in supported:
                 supported.add(found)
+        found.own_references = sys.getrefcount(found)
     return found

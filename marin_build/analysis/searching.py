@@ -24,16 +24,8 @@ class SearchedModules:
     ) -> None:
         """Note where a module is looked for; others find it."""
         watch = active()
-        if watch is None:
-            return
-        watch.is_busy = True
-        try:
-            folders = sys.path if path is None else path
-            last = name.rpartition(".")[2]
-            known = watch.modules.setdefault(last, set())
-            known.update([str(each) for each in folders])
-        finally:
-            watch.is_busy = False
+        if watch is not None:
+            watch.searches.append((name, tuple(sys.path) if path is None else path))
 
     def put_in(self) -> None:
         """Have imports ask here first."""
@@ -44,18 +36,23 @@ class SearchedModules:
         sys.meta_path[:] = [each for each in sys.meta_path if each is not self]
 
 
-def folders_with_names(modules: dict[str, set[str]], current: str) -> dict[str, set[str]]:
+def folders_with_names(
+    searches: Iterable[tuple[str, Iterable[object]]], current: str
+) -> dict[str, set[str]]:
     """Return folder -> the names that were looked for in it.
 
     Args:
-        modules: name -> folders.
+        searches: the name of a module, and the folders in which it was looked for.
         current: the current folder, for relative ones.
 
     """
     found: dict[str, set[str]] = {}
-    for name, folders in modules.items():
+    for name, folders in searches:
+        last = name.rpartition(".")[2]
         for folder in folders:
-            found.setdefault(os.path.join(current, folder) if folder else current, set()).add(name)
+            if isinstance(folder, str):
+                place = folder if folder.startswith("/") else os.path.join(current, folder)
+                found.setdefault(place.rstrip("/"), set()).add(last)
     return found
 
 

@@ -12,6 +12,7 @@ from marin_build.quick_dataclass import dataclass
 from marin_build.workspace.workspace import relative_to
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import CodeType, FrameType
 
     from marin_build.analysis.questions import Answer
@@ -33,7 +34,7 @@ class Watch:
         answers: kind of question -> subject -> the answer that the load got.
         called: functions of `os` that it called; see questions.FUNCTIONS.
         folder: the current folder when it began.
-        modules: what imports looked for, by name -> the folders they looked in.
+        searches: what imports looked for, and the folders they looked in.
         variables: the value of each environment variable that was read, as it was first.
         written: environment variables that the load has set itself.
         reads_all_variables: whether it asked which variables there are.
@@ -52,7 +53,7 @@ class Watch:
     called: set[str] = field(default_factory=set)
     folder: str = field(default_factory=_getcwd)
     distributions: set[str] = field(default_factory=set)
-    modules: dict[str, set[str]] = field(default_factory=dict)
+    searches: list[tuple[str, Iterable[object]]] = field(default_factory=list)
     variables: dict[str, str | None] = field(default_factory=dict)
     written: set[str] = field(default_factory=set)
     reads_all_variables: bool = False
