@@ -82,6 +82,7 @@ class Columns:
     _file: int
     _documents: int
     _ends: Sequence[int]
+    _checksums: Sequence[int]
 
     def fingerprint(self, index: int) -> str:
         """Return the fingerprint of a target."""
@@ -106,6 +107,8 @@ class Columns:
             data = os.pread(self._file, self._ends[index] - start, self._documents + start)
         except OSError as error:
             raise ValueError(str(error)) from None
+        if zlib.crc32(data) != self._checksums[index]:
+            raise ValueError("a damaged document")
         return table(parse_json(data))
 
 
@@ -147,7 +150,8 @@ def encode(
         "codes": bytes.fromhex("".join([deep_codes[index] for index in range(len(ids))])),
         "counts": _numbers(map(len, targets.deps)),
         "deps": _numbers(dep for deps in targets.deps for dep in deps),
-        "lengths": _numbers(len(document) for document in documents),
+        "lengths": _numbers(map(len, documents)),
+        "checksums": _numbers(map(zlib.crc32, documents)),
     }
     header = {
         "pipeline": pipeline,
@@ -203,7 +207,8 @@ def _decoded(file: int) -> Columns:
     count = len(ids)
     names, paths = _texts(columns["names"]), _texts(columns["paths"])
     deps, ends = _deps(columns["counts"], columns["deps"]), _ends(columns["lengths"])
-    sizes = {len(names), len(deps), len(ends), len(paths) or count}
+    checksums = _whole_numbers(columns["checksums"])
+    sizes = {len(names), len(deps), len(ends), len(checksums), len(paths) or count}
     for name in ("fingerprints", "codes"):
         sizes.add(len(columns[name]) // _DIGEST)
     if sizes != {count} or os.fstat(file).st_size != start + (ends[-1] if ends else 0):
@@ -234,6 +239,7 @@ def _decoded(file: int) -> Columns:
         file,
         start,
         ends,
+        checksums,
     )
 
 

@@ -18,12 +18,11 @@ from marin_build.analysis.step_document import (
     files_of,
 )
 from marin_build.errors import MarinBuildError
-from marin_build.identity.payload import HASH_ID_LENGTH, fingerprint_of
+from marin_build.identity.payload import HASH_ID_LENGTH
 from marin_build.pipeline.formulas import NOW
 from marin_build.pipeline.step_spec import StepSpec
 from marin_build.pipeline.targets import Target, Targets
 from marin_build.quick_dataclass import dataclass
-from marin_build.untrusted_json import text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -106,7 +105,6 @@ class KeptStep(StepSpec):
         columns = kept.columns
         try:
             document = columns.document(index)
-            _check_payload(document, columns.fingerprint(index))
             found = fields_of(document, columns.names[index], columns.deps[index], kept.at)
         except (ValueError, KeyError, TypeError, MarinBuildError):
             step = kept.loaded_at(index)
@@ -194,11 +192,6 @@ class KeptStep(StepSpec):
 _FIELDS = frozenset(each.name for each in fields(StepSpec))
 _IDENTITY: Mapping[str, Any] = {"_formula": NOW, "_fingerprint": None, "attributes_hash": None}
 """The fields that a step computes, as they are before: here they are not asked for."""
-
-
-def _check_payload(document: Mapping[str, Any], fingerprint: str) -> None:
-    if fingerprint_of(text(document["payload"])) != fingerprint:
-        raise ValueError("the document of another step")
 
 
 class KeptTarget(Target):

@@ -514,7 +514,7 @@ class Project:
     def tree(self, folder: str = ".") -> dict[str, bytes]:
         """Return every file below a folder of the project, with its bytes.
 
-        Facts about code and loads are left out: any command keeps those, once files are seconds old.
+        Facts about code and loads are left out: any command keeps those, once files are old.
         """
         own = self.root / ".marin-build"
         return {

@@ -140,7 +140,7 @@ def _fresh(args: list[str]) -> list[str]:
         ("helper.py", "FACTOR = 3\n"),
         ("corpus.txt", "another\n"),
         ("marin-build.toml", 'code = "rebuild"\n'),
-        ("marin-build.toml", '[params]\ncount = 1\n'),
+        ("marin-build.toml", "[params]\ncount = 1\n"),
     ],
     ids=["code", "steps", "module", "input", "policy", "wrong configuration"],
 )
