@@ -58,7 +58,8 @@ def pipeline(count: int = 3):
 ).replace('deps={"part": parts[0]},\n', "")
 ASKED = (
     ["plan"], ["plan", "-v"], ["plan", "--json", "--all"], ["plan", "+total"], ["plan", "tag:last"],
-    ["plan", "--force", "part"], ["plan", "--assume-changed", "part"], ["plan", "--check-placement"],
+    ["plan", "--force", "part"], ["plan", "--assume-changed", "part"],
+    ["plan", "--check-placement"],
     ["plan", "nosuch"], ["explain", "total"], ["explain", "shown", "--json"], ["explain", "nosuch"],
     ["graph"], ["graph", "--format", "json"], ["graph", "--format", "mermaid"], ["ls", "--json"],
     ["du"], ["metrics"], ["path"], ["show", "total"], ["status"], ["verify"], ["list-targets"],
