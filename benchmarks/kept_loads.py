@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 HERE = Path(__file__).parent
+Row = Callable[[str, "Run", str, "Run", float | None], None]
+"""Measures a command and another one, and adds a row: what, which, with what, which, most."""
 IMPORTS = "import pandas\nimport sklearn.linear_model\n"
 REFUSED = "import subprocess\nsubprocess.run(['true'])\n"
 PIPELINE = """\
@@ -146,6 +149,27 @@ def mark_built(python: str, folder: Path, words: Sequence[str]) -> None:
             (output / ".executor_status").write_text("SUCCESS")
 
 
+def measure_large(python: str, place: Path, steps: int, row: Row) -> None:
+    """Measure a graph of many steps against a bare program that declares and hashes them."""
+    large = project(place / "large", (HERE / "programs" / "pipeline.py").read_text())
+    for file in (HERE / "graph_shapes.py", HERE / "programs" / "bare.py"):
+        shutil.copy(file, large)
+    time.sleep(2.1)
+    size = ("--set", f"n={steps}")
+    load_until_known(python, large, ["plan", *size])
+    floor = Bare(python, large, ("plan",), steps)
+    for built in (False, True):
+        if built:
+            mark_built(python, large, size)
+        words = ("apply" if built else "plan", *size)
+        name = f"`{words[0]}`{', nothing to do' if built else ''}, {steps:,} steps"
+        one = Run(python, large, words)
+        most = 1.0 if built else None
+        row(f"{name}, used", one, "bare.py `plan`", floor, most)
+        off = Run(python, large, (words[0], OFF, *words[1:]))
+        row(f"{name}, used", one, "off", off, None)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure; write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -187,23 +211,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             row(f"{name}, imports nothing, used", Run(python, light, words), "off", plain, None)
             cannot = Run(python, refused, words)
             row(f"{name}, cannot be used", cannot, "off", Run(python, refused, off), 1.05)
-        large = project(place / "large", (HERE / "programs" / "pipeline.py").read_text())
-        for file in (HERE / "graph_shapes.py", HERE / "programs" / "bare.py"):
-            shutil.copy(file, large)
-        time.sleep(2.1)
-        size = ("--set", f"n={given.steps}")
-        load_until_known(python, large, ["plan", *size])
-        floor = Bare(python, large, ("plan",), given.steps)
-        for built in (False, True):
-            if built:
-                mark_built(python, large, size)
-            words = ("apply" if built else "plan", *size)
-            name = f"`{words[0]}`{', nothing to do' if built else ''}, {given.steps:,} steps"
-            one = Run(python, large, words)
-            most = 1.0 if built else None
-            row(f"{name}, used", one, "bare.py `plan`", floor, most)
-            off = Run(python, large, (words[0], OFF, *words[1:]))
-            row(f"{name}, used", one, "off", off, None)
+        measure_large(python, place, given.steps, row)
     text = HEAD.format(repeat=repeat, steps=given.steps) + "\n".join([*rows, "", *machine]) + "\n"
     if given.output is not None:
         given.output.write_text(text)

@@ -18,6 +18,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from marin_build.untrusted_json import parse_json, table
+from marin_build.workspace.file_stamps import stamp_now
 from marin_build.workspace.kept_facts import made_for
 from marin_build.workspace.own_files import open_own, open_unaltered
 from marin_build.workspace.own_folder import NAME, make_folder
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 SEEN, USED, UNSTEADY, REFUSED = "seen once", "used", "unsteady", "refused"
 """What is known of an analysis: one load gave it; a second one gave the same; it gave something
 else; it cannot be kept."""
+ENOUGH_REFUSALS = 2
+"""Refusals in a row after which the load of the same code is neither prepared nor observed."""
 FOLDER = "analyses"
 _SALT, _INDEX, _COLUMNS = "salt", ".json", ".columns"
 _SALT_LENGTH = 32
@@ -36,6 +39,12 @@ MOST = 32
 """How many analyses a project keeps: forms of its pipelines, by parameters and prefix."""
 MOST_BYTES = 1 << 30
 """Of their columns: 100,000 steps take about 50 MB."""
+
+
+def stamp_in_json(file: str) -> list[int] | None:
+    """Return the stamp of a file as JSON has it; None if there is no such file."""
+    stamp = stamp_now(file)
+    return None if stamp is None else list(stamp)
 
 
 class AnalysisFiles:

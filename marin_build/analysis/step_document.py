@@ -5,6 +5,7 @@ The function itself, and what it reads from around it, are not kept: see kept_st
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from dataclasses import fields
@@ -16,17 +17,8 @@ from marin_build.identity.payload import HASH_ID_LENGTH
 from marin_build.pipeline.command import Command
 from marin_build.pipeline.formulas import NOW
 from marin_build.pipeline.output_file import OutputFile
-from marin_build.pipeline.resources import (
-    CpuDevice,
-    GpuDevice,
-    OwnTpuDevice,
-    ResourceConfig,
-    TpuDevice,
-)
-from marin_build.pipeline.retries import Retries
 from marin_build.pipeline.source import DeclaredSource, Source
 from marin_build.pipeline.step_spec import StepSpec
-from marin_build.pipeline.tpu_slices import TpuSlice
 from marin_build.redaction import without_secrets
 from marin_build.untrusted_json import array, path_inside, table, text, whole
 
@@ -65,19 +57,6 @@ KEPT = frozenset(
     (*DEFAULTS, "name", "deps", "hash_attrs", "inputs", "env_vars", "budgets", "declared")
 )
 """The fields that a document has."""
-_CLASSES: Mapping[str, type] = {
-    kind.__name__: kind
-    for kind in (
-        ResourceConfig,
-        CpuDevice,
-        GpuDevice,
-        TpuDevice,
-        OwnTpuDevice,
-        TpuSlice,
-        Retries,
-        Source,
-    )
-}
 _CLASS = "class"
 _PLAIN = frozenset((str, int, bool, type(None)))
 
@@ -178,10 +157,27 @@ def _plain(value: Any, where: str) -> Any:
             return {key: _plain(item, where) for key, item in value.items()}
     elif kind in (tuple, list, FrozenList):
         return [_plain(item, where) for item in value]
-    elif kind in (*_CLASSES.values(), DeclaredSource):
+    elif kind is DeclaredSource or kind in _classes().values():
         given = {each.name: getattr(value, each.name) for each in fields(value)}
         return {_CLASS: kind.__name__, **{key: _plain(it, where) for key, it in given.items()}}
     raise NotKeptError(f"`{where}` holds a {kind.__name__}")
+
+
+@functools.cache
+def _classes() -> Mapping[str, type]:
+    """Return our classes that fields of steps hold; most steps of most pipelines have none."""
+    from marin_build.pipeline import resources
+    from marin_build.pipeline.retries import Retries
+    from marin_build.pipeline.tpu_slices import TpuSlice
+
+    devices = (
+        resources.CpuDevice,
+        resources.GpuDevice,
+        resources.TpuDevice,
+        resources.OwnTpuDevice,
+    )
+    kinds = (resources.ResourceConfig, *devices, TpuSlice, Retries, Source)
+    return {kind.__name__: kind for kind in kinds}
 
 
 def _attribute(value: Any, where: str) -> Any:
@@ -270,7 +266,7 @@ def _needed_of(value: object, step_at: StepAt) -> Any:
 def _value_of(value: Any) -> Any:
     match value:
         case dict() if _CLASS in value:
-            kind = _CLASSES[text(value[_CLASS])]
+            kind = _classes()[text(value[_CLASS])]
             given = {key: _value_of(item) for key, item in value.items() if key != _CLASS}
             return kind(**given)
         case dict():

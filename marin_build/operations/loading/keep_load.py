@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from marin_build.analysis.analysis_files import REFUSED, SEEN, UNSTEADY, USED
+from marin_build.analysis.analysis_files import (
+    ENOUGH_REFUSALS,
+    REFUSED,
+    SEEN,
+    UNSTEADY,
+    USED,
+    stamp_in_json,
+)
 from marin_build.analysis.observations import NotKept, Observations
 from marin_build.analysis.observed_load import observed_load
 from marin_build.analysis.printed import noting_prints
@@ -20,9 +29,6 @@ if TYPE_CHECKING:
 
     from marin_build.operations.loading.kept_analysis import Analysis
     from marin_build.operations.loading.loading import Declared, Loaded
-
-_ENOUGH = 2
-"""Refusals in a row after which nothing is prepared that another one would make useless."""
 
 
 def load_and_keep(analysis: Analysis, needed: Sequence[str] = ()) -> Loaded:
@@ -41,7 +47,7 @@ def load_and_keep(analysis: Analysis, needed: Sequence[str] = ()) -> Loaded:
     except OSError:  # nothing can be kept in this project
         return load(options, needed=needed)
     before = _before(analysis)
-    is_hopeless = before.get("state") == UNSTEADY or before.get("refusals", 0) >= _ENOUGH
+    is_hopeless = before.get("state") == UNSTEADY or before.get("refusals", 0) >= ENOUGH_REFUSALS
     codes: dict[int, str] | None = None
     with (
         noting_prints() as printed,
@@ -66,6 +72,14 @@ def _before(analysis: Analysis) -> Mapping[str, Any]:
         return {**index, "refusals": whole(index.get("refusals"))}
     except (OSError, ValueError):
         return {}
+
+
+def _code_of(declared: Declared) -> dict[str, list[int] | None]:
+    """Return the stamps of the pipeline's file and of the project's modules."""
+    start = declared.workspace.project + os.sep
+    files = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
+    own = {file for file in files if isinstance(file, str) and file.startswith(start)}
+    return {file: stamp_in_json(file) for file in sorted({declared.pipeline.file, *own})}
 
 
 def _reason_against(declared: Declared) -> str | None:
@@ -101,7 +115,7 @@ def _keep(
 
     """
     known: dict[str, Any] = {"pipeline": declared.file}
-    refusals = min(before.get("refusals", 0) + 1, _ENOUGH)
+    refusals = min(before.get("refusals", 0) + 1, ENOUGH_REFUSALS)
     if (why := _reason_against(declared)) is not None:
         known |= {"state": REFUSED, "why": why, "refusals": refusals}
     elif isinstance(found, NotKept):
@@ -118,6 +132,8 @@ def _keep(
             known |= {"state": REFUSED, "why": str(error), "refusals": refusals}
         if is_again and "columns" in before:
             known["state"] = USED if before["columns"] == known.get("columns") else UNSTEADY
+    if known["state"] in (REFUSED, UNSTEADY):
+        known["code"] = _code_of(declared)
     if known != {name: before.get(name) for name in known}:
         analysis.files.write_index(analysis.key, known)
         analysis.files.clean()

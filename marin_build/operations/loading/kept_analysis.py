@@ -10,7 +10,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from marin_build.analysis.analysis_files import USED, AnalysisFiles
+from marin_build.analysis.analysis_files import (
+    ENOUGH_REFUSALS,
+    UNSTEADY,
+    USED,
+    AnalysisFiles,
+    stamp_in_json,
+)
 from marin_build.analysis.observations import Observations
 from marin_build.errors import StoppedError
 from marin_build.operations.loading.load_targets import store_of_targets
@@ -23,7 +29,7 @@ from marin_build.operations.loading.loading import (
     request_of,
 )
 from marin_build.quick_dataclass import dataclass
-from marin_build.untrusted_json import array, text, texts
+from marin_build.untrusted_json import array, table, text, texts, whole
 from marin_build.workspace.workspace import use_workspace
 
 if TYPE_CHECKING:
@@ -57,7 +63,7 @@ def load_to_read(
     analysis = Analysis.of(request, options)
     if (found := analysis.usable()) is not None:
         return found
-    if only is not None:  # only a part of it is loaded
+    if only is not None or analysis.is_refused():  # only a part of it is loaded; or in vain
         return load(options, only, needed)
     from marin_build.operations.loading.keep_load import load_and_keep
 
@@ -124,6 +130,17 @@ class Analysis:
             return self._restored(columns)
         except (OSError, ValueError, KeyError, TypeError):
             return None
+
+    def is_refused(self) -> bool:
+        """Return whether loads of the same code could not be kept: to observe one takes time."""
+        try:
+            index = self.files.index(self.key)
+            stamps = table(index.get("code"))
+            is_known = index.get("state") == UNSTEADY
+            is_known = is_known or whole(index.get("refusals")) >= ENOUGH_REFUSALS
+        except (OSError, ValueError):
+            return False
+        return is_known and all(stamps[file] == stamp_in_json(file) for file in stamps)
 
     def _restored(self, columns: Columns) -> Loaded | None:
         from marin_build.analysis.kept_steps import kept_targets
