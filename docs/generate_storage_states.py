@@ -28,6 +28,7 @@ PLACES = {
     State.REFUSED: (2, 1),
     State.ENDED: (3, 1),
     State.LOST: (4, 1),
+    State.QUICK: (2, 2),
 }
 WIDTH, HEIGHT = 124, 36  # of a box, in pixels
 LEFT, TOP, ACROSS, DOWN = 16, 92, 152, 78
@@ -76,7 +77,7 @@ def picture() -> str:
         drawn.append(_text("name", x + WIDTH // 2, y + 22, state.name))
         if state in again:  # where no move begins or ends
             drawn.append(_text("again", x + (WIDTH - 9 if place[0] else 10), y - 4, AGAIN))
-    width, height = LEFT + 5 * ACROSS + WIDTH + LEFT, TOP + 2 * DOWN + HEIGHT + LEFT
+    width, height = LEFT + 5 * ACROSS + WIDTH + LEFT, TOP + 2 * DOWN + 2 * HEIGHT + LEFT
     x, y = LEFT + 2 * ACROSS, height - 28
     drawn += [
         _text("again", x + 8, y, AGAIN),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from marin_build.analysis.audit_events import active
+from marin_build.analysis.audit_hook import active
 from marin_build.workspace.workspace import PREFIX_VARIABLE, PROJECT_VARIABLE
 
 if TYPE_CHECKING:
@@ -44,6 +44,9 @@ class _NotingEnviron(_PLAIN):  # type: ignore[misc]
         if (watch := active()) is not None:
             watch.reads_all_variables = True
         return iter(super().__iter__())
+
+    def __repr__(self) -> str:
+        return f"environ({dict(self)!r})"  # the one of Python reads them all without a word
 
     def __len__(self) -> int:
         if (watch := active()) is not None:

@@ -1,15 +1,11 @@
 """What Python reports of a load: files it opens and lists, and all that cannot be known again.
 
-Python's audit hooks report what happens, whoever caused it and through whatever library. A hook
-stays for the life of the process; this one is installed when a load is observed first, and does
-nothing while none is.
+Each event of Python's audit hooks has a function here that says what it means for the load.
 """
 
 from __future__ import annotations
 
 import os
-import sys
-from _thread import get_ident
 from typing import TYPE_CHECKING, Any
 
 from marin_build.analysis import questions
@@ -32,8 +28,6 @@ _SILENT = (os.devnull, "/dev/urandom", "/dev/random")
 """Devices that hold nothing which a load could depend on; that it draws random numbers is seen
 elsewhere."""
 _STANDARD_INPUT = 0
-_STAND_IN = os.path.join(os.path.dirname(__file__), "replaced_functions.py")
-"""Stands between a caller and a function of `os` that it replaces."""
 _OWN_CACHES = "/marin_build/workspace/own_files.py"
 FINDS_PROJECTS = ("/marin_build/workspace/workspace.py", "/marin_build/workspace/own_folder.py")
 """End the paths of our code that finds the project of a file, which is given to a load, and of what
@@ -41,66 +35,6 @@ makes the folder of our own caches."""
 _FINDS_DISTRIBUTIONS = "/importlib/metadata/__init__.py"
 _FINDS_SHADOWS = "/marin_build/pipeline/shadowed_names.py"
 _lstat = os.lstat
-
-_active: Watch | None = None
-_is_installed = False
-
-
-def start(watch: Watch) -> None:
-    """Have what this thread does from now on noted."""
-    global _active, _is_installed  # noqa: PLW0603 - one for the process, as the hook is
-    _active = watch
-    if not _is_installed:
-        sys.addaudithook(_hook)
-        _is_installed = True
-
-
-def stop() -> None:
-    """Note nothing any more."""
-    global _active  # noqa: PLW0603 - one for the process, as the hook is
-    _active = None
-
-
-def active() -> Watch | None:
-    """Return what is observed now, if that is of this thread and goes on."""
-    watch = _active
-    if watch is None or watch.refused is not None or watch.is_busy:
-        return None
-    return watch if watch.thread == get_ident() else None
-
-
-def is_observing() -> bool:
-    """Return whether a load is observed now, in any thread."""
-    return _active is not None
-
-
-def _hook(event: str, args: tuple[Any, ...]) -> None:
-    if _active is None or (handle := _HANDLERS.get(event)) is None:
-        return
-    watch = active()
-    if watch is None:
-        if handle not in _HARMLESS_ELSEWHERE:
-            _refuse_other_thread()
-        return
-    if event == "import" and args[1] is None:
-        return  # a module's name; which file it is in is reported when that is opened
-    frame = sys._getframe(1)  # noqa: SLF001 - CPython's own way
-    if event != "exec" and frame.f_code.co_filename == _STAND_IN and frame.f_back is not None:
-        frame = frame.f_back
-    watch.is_busy = True
-    try:
-        handle(watch, args, frame)
-    except Exception as error:  # noqa: BLE001 - what it raises would be raised by the author's call
-        watch.refuse(f"does what cannot be followed ({event}: {type(error).__name__})", frame)
-    finally:
-        watch.is_busy = False
-
-
-def _refuse_other_thread() -> None:
-    """Refuse a load beside which another thread of its program works: for whom cannot be known."""
-    watch = _active
-    if watch is not None and watch.refused is None and watch.thread != get_ident():
-        watch.refuse("is loaded while another thread works with files or connections", None)
 
 
 def _opens(watch: Watch, args: tuple[Any, ...], frame: FrameType) -> None:
@@ -121,7 +55,7 @@ def _opens(watch: Watch, args: tuple[Any, ...], frame: FrameType) -> None:
         if found != os.devnull and not _is_own_business(frame):
             watch.refuse(f"writes `{printable(found)}`", frame, found)
     elif not found.startswith(DEVICES):
-        watch.files[found] = None
+        watch.opens(found)
     elif found not in _SILENT and calling_author(frame) is not None:
         watch.refuse(f"reads `{printable(found)}`, which is no file of a disk", frame)
 
@@ -171,7 +105,7 @@ def _asks_kinds_only(frame: FrameType) -> bool:
 
 def _imports(watch: Watch, args: tuple[Any, ...], _: FrameType) -> None:
     file = watch.path(args[1])  # of a compiled module
-    watch.files[file] = None
+    watch.opens(file)
     if owner_of(file) == "author":
         watch.refuse("is compiled code, which cannot be followed", None, file)
 
@@ -180,10 +114,11 @@ def _runs_code(watch: Watch, args: tuple[Any, ...], frame: FrameType) -> None:
     code = args[0]
     if (file := getattr(code, "co_filename", None)) is None:
         return
-    if file.startswith("<"):  # made of a text: whose it is
-        file = frame.f_code.co_filename
-    if owner_of(file) == "author":
+    is_of_file = not file.startswith("<")  # else made of a text: whose it is
+    if owner_of(file if is_of_file else frame.f_code.co_filename) == "author":
         watch.codes.append(code)
+        if is_of_file:
+            watch.opens(watch.path(file))
 
 
 def _makes_folder(watch: Watch, args: tuple[Any, ...], frame: FrameType) -> None:
@@ -259,7 +194,7 @@ def _moves(watch: Watch, args: tuple[Any, ...], _: FrameType) -> None:
         watch.path(args[0])
 
 
-_HANDLERS: dict[str, Handler] = {
+HANDLERS: dict[str, Handler] = {
     "open": _opens,
     "os.listdir": _lists,
     "os.scandir": _scans,
@@ -301,4 +236,5 @@ _HANDLERS: dict[str, Handler] = {
     **dict.fromkeys(("os.getxattr", "os.listxattr"), _reads_attributes),
 }  # fmt: skip
 """What each audit event means; https://docs.python.org/3/library/audit_events.html lists them."""
-_HARMLESS_ELSEWHERE = (_imports, _runs_code)
+HARMLESS_ELSEWHERE = (_imports, _runs_code)
+"""What other threads may do meanwhile."""

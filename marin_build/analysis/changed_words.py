@@ -47,7 +47,7 @@ def changed_answer(kind: str, subject: str, before: Answer, now: Answer) -> str:
             words = _came_or_went(before, now, "is not set any more", "is set now", "changed")
             return f"variable {subject} {words}"
         case questions.VARIABLES:
-            return "an environment variable changed, and the load reads all of them"
+            return "there are other environment variables, and the load asks for all names"
         case questions.CALLED:
             return f"`os.{subject}()` tells something else"
         case questions.ACCESS:
@@ -74,7 +74,8 @@ def _changed_names(folder: str, before: Answer, now: Answer) -> str:
     if set(now) == set(before):
         return f"the folder `{folder}` is listed in another order"
     name = str(min(set(before) ^ set(now), key=str))
-    entry = printable(f"{folder}/{name.partition('/')[0]}")
+    name_alone = name.partition("/")[0]
+    entry = printable(name_alone if folder == "." else f"{folder}/{name_alone}")
     if name in before:
         return f"`{entry}` is gone from the listed folder `{folder}`"
     return f"`{entry}` came to the listed folder `{folder}`"

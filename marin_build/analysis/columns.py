@@ -15,10 +15,12 @@ import json
 import os
 import zlib
 from array import array as numbers
+from dataclasses import fields
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from marin_build.analysis.step_document import NotKeptError, document_of, written
+from marin_build.pipeline.traits import Traits
 from marin_build.quick_dataclass import dataclass
 from marin_build.untrusted_json import array, parse_json, table, text, whole
 
@@ -34,6 +36,7 @@ _LENGTH = 12
 _LONGEST_HEADER = 64 << 20
 _DIGEST = 32
 _NUMBER = "I"
+_TRAITS = tuple(each.name for each in fields(Traits) if each.name != "keys")
 
 
 class DeepCodes(dict[int, str]):
@@ -58,8 +61,9 @@ class Columns:
         names, ids: of each target.
         deps: the targets that each needs.
         requested, roots: the targets that the pipeline requests, and the steps it offers.
-        dev, temporary: targets with a dev version, and those whose data is deleted.
-        have_free_paths, have_own_places: whether a step has such a path, or names its place.
+        traits: which of them have what few have.
+        temporary: those whose data is deleted.
+        have_free_paths: whether the path of one does not follow from its identity.
         deep_codes: by target.
         pipeline: what is known of the pipeline itself.
 
@@ -70,10 +74,9 @@ class Columns:
     deps: tuple[tuple[int, ...], ...]
     requested: tuple[int, ...]
     roots: tuple[int, ...]
-    dev: frozenset[int]
+    traits: Traits
     temporary: frozenset[int]
     have_free_paths: bool
-    have_own_places: bool
     deep_codes: DeepCodes
     pipeline: Mapping[str, Any]
     _prefix: str
@@ -156,10 +159,10 @@ def encode(
     header = {
         "pipeline": pipeline,
         "requested": targets.requested,
-        "dev": sorted(targets.dev_versions()),
+        "traits": {name: sorted(getattr(targets.traits, name)) for name in _TRAITS},
+        "keys": sorted(targets.traits.keys),
         "temporary": sorted(targets.temporary()),
         "have_free_paths": targets.have_free_paths(),
-        "have_own_places": targets.have_own_places(),
         "prefix": workspace.prefix,
         "columns": {name: [len(data), zlib.crc32(data)] for name, data in columns.items()},
     }
@@ -213,7 +216,7 @@ def _decoded(file: int) -> Columns:
         sizes.add(len(columns[name]) // _DIGEST)
     if sizes != {count} or os.fstat(file).st_size != start + (ends[-1] if ends else 0):
         raise ValueError("columns of different lengths")
-    pipeline = table(header["pipeline"])
+    pipeline, traits = table(header["pipeline"]), table(header["traits"])
 
     def indices(values: object) -> tuple[int, ...]:
         found = tuple(whole(value) for value in array(values))
@@ -227,10 +230,12 @@ def _decoded(file: int) -> Columns:
         deps,
         indices(header["requested"]),
         indices(pipeline["roots"]),
-        frozenset(indices(header["dev"])),
+        Traits(
+            **{name: frozenset(indices(traits[name])) for name in _TRAITS},
+            keys=frozenset(text(key) for key in array(header["keys"])),
+        ),
         frozenset(indices(header["temporary"])),
         header["have_free_paths"] is not False,
-        header["have_own_places"] is not False,
         DeepCodes(columns["codes"]),
         pipeline,
         text(header["prefix"]),

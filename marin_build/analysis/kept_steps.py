@@ -232,10 +232,6 @@ class KeptTargets(Targets):
 
     steps: KeptSteps = field(kw_only=True, repr=False)
 
-    def dev_versions(self) -> frozenset[int]:
-        """Return the targets that are rebuilt each time."""
-        return self.steps.columns.dev
-
     def temporary(self) -> frozenset[int]:
         """Return the targets whose data is deleted once what needs it is built."""
         return self.steps.columns.temporary
@@ -243,10 +239,6 @@ class KeptTargets(Targets):
     def have_free_paths(self) -> bool:
         """Return whether the path of one of them does not follow from its identity."""
         return self.steps.columns.have_free_paths
-
-    def have_own_places(self) -> bool:
-        """Return whether one of them says where it lies."""
-        return self.steps.columns.have_own_places
 
 
 def kept_targets(
@@ -275,6 +267,7 @@ def kept_targets(
         columns.requested,
         workspace,
         by_id,
+        columns.traits,
         deep_codes=columns.deep_codes,
         steps=steps,
     )

@@ -1,8 +1,8 @@
 """The value "what loading a pipeline looked at", and what of it is different now.
 
 It is kept in a file that another program may have written, so its reader only ever refuses. What it
-may contain of variables and parameters are digests under a key of its own: who can read the file
-can try values, and nobody can read them. So the file is for its owner alone.
+may contain of variables and parameters are digests under a key of its own: a user who can read the
+file cannot read them, but can try values. So the file is for its owner alone.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _FREE_TEXT = frozenset({questions.VARIABLE, questions.VARIABLES, SURROUNDINGS, G
 
 @dataclass(frozen=True, slots=True)
 class NotKept:
-    """Why nobody can tell whether a load would give the same again.
+    """Why it cannot be known whether a load would give the same again.
 
     Args:
         reason: what it did, to stand after its subject: `starts a process (git)`.

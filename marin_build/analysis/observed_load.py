@@ -8,7 +8,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from marin_build.analysis import asked_variables, audit_events, questions
+from marin_build.analysis import asked_variables, audit_hook, questions
 from marin_build.analysis.callers import owner_of
 from marin_build.analysis.observations import NotKept, Observations
 from marin_build.analysis.replaced_functions import Replacements
@@ -102,6 +102,10 @@ class ObservedLoad:
         if pipeline.program is not None:
             self._watch.refuse("is declared by a running program", None, pipeline.file)
             return
+        if owner_of(pipeline.file) != "author":
+            reason = "is installed, so that its code cannot be told from that of libraries"
+            self._watch.refuse(reason, None, pipeline.file)
+            return
         folders = tuple({self._watch.project + os.sep, os.path.dirname(pipeline.file) + os.sep})
         for name, module in self._modules_before.items():
             file = _variables_of(module).get("__file__")
@@ -114,7 +118,7 @@ class ObservedLoad:
     def _files(self) -> tuple[dict[str, Answer], dict[str, InstalledFiles]]:
         """Return the files that were read: others' by path, and libraries' by folder.
 
-        What was written since shortly before the load is refused: nobody knows what was read.
+        What was written since shortly before the load is refused: it is not known what was read.
         """
         watch = self._watch
         own: dict[str, Answer] = {
@@ -127,9 +131,11 @@ class ObservedLoad:
                 continue
             stamps = [stamp_now(f"{folder}/{name}") for name in names]
             for name, stamp in zip(names, stamps, strict=True):
+                file = f"{folder}/{name}"
                 if not lasts(stamp, watch.began):
-                    file = f"{folder}/{name}"
                     watch.refuse("reads a file that was written just before", None, file)
+                elif watch.files.get(file, stamp) != stamp:
+                    watch.refuse("reads a file that was written meanwhile", None, file)
             if owner == "author":
                 for name, stamp in zip(names, stamps, strict=True):
                     self._add_file(own, f"{folder}/{name}", stamp)
@@ -253,7 +259,7 @@ def observed_load(
     salt = salt or os.urandom(_KEY_BYTES)
     watch = Watch(project, clock())
     load = ObservedLoad(watch, given, salt)
-    if audit_events.is_observing():
+    if audit_hook.is_observing():
         watch.refuse("is loaded while another load is observed", None)
         yield load
         load.end()
@@ -263,11 +269,11 @@ def observed_load(
         watch.refuse("runs in a program that has replaced `os.environ`", None)
     replacements.put_in()
     finder.put_in()
-    audit_events.start(watch)
+    audit_hook.start(watch)
     try:
         yield load
     finally:
-        audit_events.stop()
+        audit_hook.stop()
         finder.take_out()
         replacements.take_out()
         asked_variables.stop()

@@ -38,7 +38,7 @@ CALLED = "called"
 DISTRIBUTIONS = "distributions"
 """Folder of the search path -> the names of what says which distributions lie there."""
 VARIABLE, VARIABLES = "variable", "variables"
-"""Environment variable -> a digest of its value; all of them, under an empty name."""
+"""Environment variable -> a digest of its value; and, under an empty name, one of all names."""
 SURROUNDINGS = "surroundings"
 """What this Python is, in words -> a text."""
 GIVEN = "given"
@@ -48,6 +48,8 @@ _KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}
 _SAYS_VERSION = (".dist-info", ".egg-info", ".egg-link", ".pth")
 _ALL_KINDS = (stat.S_IFREG, stat.S_IFDIR)
 
+_FIND_NO_MODULES_OF_AUTHORS = ("marin_build.", "six.", "urllib3.packages.six.")
+"""Begin the names of finders that are there if a command has imported this or that."""
 FUNCTIONS: dict[str, Callable[[], object]] = {
     name: getattr(os, name)
     for name in (
@@ -152,7 +154,7 @@ def variable_digest(salt: bytes, name: str, value: str | None) -> str | None:
 
 
 def _all_variables(_: str, salt: bytes) -> str:
-    return digest(salt, *(text for pair in os.environ.items() for text in pair))
+    return digest(salt, *os.environ)  # each value that is read is a question of its own
 
 
 def surroundings() -> dict[str, str]:
@@ -160,17 +162,22 @@ def surroundings() -> dict[str, str]:
     from marin_build._package import FOLDER
     from marin_build._version import __version__
 
-    finders = [f"{type(each).__module__}.{getattr(each, '__qualname__', type(each).__qualname__)}"
-               for each in sys.meta_path]  # fmt: skip
+    finders = [_name_of(finder) for finder in sys.meta_path]
+    hooks = [name for name in finders if not name.startswith(_FIND_NO_MODULES_OF_AUTHORS)]
     return {
         "Python": f"{sys.version} {sys.executable}",
         "marin-build": f"{__version__} {FOLDER}",
         "Python's search path": "\n".join(sys.path),
         "Python's prefixes": f"{sys.prefix} {sys.exec_prefix} {sys.base_prefix}",
         "Python's options": f"{sys.flags} {sys.warnoptions} {sys._xoptions}",  # noqa: SLF001
-        "Python's import hooks": f"{finders} {len(sys.path_hooks)}",
+        "Python's import hooks": f"{hooks} {len(sys.path_hooks)}",
         "the encoding of file names": sys.getfilesystemencoding(),
     }
+
+
+def _name_of(finder: object) -> str:
+    kind = finder if isinstance(finder, type) else type(finder)
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 ASKED: dict[str, Callable[[str, bytes], Answer]] = {

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from marin_build.analysis.audit_events import active
+from marin_build.analysis.audit_hook import active
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

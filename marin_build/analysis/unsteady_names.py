@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 _CLOCK = "reads the clock"
 _RANDOM = "draws random numbers"
 _INPUT = "reads its standard input"
@@ -12,6 +14,7 @@ _MACHINE = "asks how busy the machine is, or who uses it"
 UNSTEADY_ANYWHERE = {
     **dict.fromkeys(("now", "today", "utcnow"), _CLOCK),
     **dict.fromkeys(("uuid1", "uuid4", "uuid6", "uuid7", "urandom", "getrandom"), _RANDOM),
+    **dict.fromkeys(("getnode", "__hash__"), _PROCESS),
     **dict.fromkeys(("stdin",), _INPUT),
     **dict.fromkeys(("getatime", "st_atime", "st_atime_ns"), "asks when a file was read last"),
     **dict.fromkeys(("disk_usage", "statvfs"), _MACHINE),
@@ -36,6 +39,7 @@ WHOLE_FUNCTIONS = {
         for name in ("monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "time_ns")
     },
     **{f"torch.{name}": _NATIVE for name in ("load", "jit.load")},
+    **{f"http.cookiejar.time2{name}": _CLOCK for name in ("isoz", "netscape")},
     "random.SystemRandom": _RANDOM,
     "os.urandom": _RANDOM,
     "sys.stdin": _INPUT,
@@ -95,6 +99,22 @@ READS = (
 )  # fmt: skip
 """How the names of functions begin that read files."""
 
+_SAYS_NOW = re.compile(r"(^|_)(now|today|utcnow|localtime)(_|$)|(^|_)current_(time|date)")
+"""Names of functions of libraries that read the clock: whatever they call stays unseen."""
+
+
+def what_it_does(name: str) -> str | None:
+    """Return what reading an attribute of that name may do; None if nothing is known of it."""
+    if (found := UNSTEADY_ANYWHERE.get(name)) is None and _SAYS_NOW.search(name):
+        return _CLOCK
+    return found
+
+
+def is_suspicious(name: str) -> bool:
+    """Return whether code that has a name must be looked at."""
+    return name in ALL_NAMES or _SAYS_NOW.search(name) is not None
+
+
 ALL_NAMES = frozenset(
     {
         *UNSTEADY_ANYWHERE,
@@ -107,4 +127,4 @@ ALL_NAMES = frozenset(
         *(name for names in RANDOM_MODULES.values() for name in names),
     }
 )
-"""Code that has none of these names is steady."""
+"""All names above."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.analysis.callers import author_frame
 from marin_build.quick_dataclass import dataclass
+from marin_build.workspace.file_stamps import stamp_now
 from marin_build.workspace.workspace import relative_to
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType
 
     from marin_build.analysis.questions import Answer
+    from marin_build.workspace.file_stamps import FileStamp
 
 _getcwd, _fspath = os.getcwd, os.fspath
 
@@ -27,7 +29,7 @@ class Watch:
     Args:
         project: the absolute folder that places are shown from.
         began: when the load began, in ns since the epoch.
-        files: paths that were opened for reading.
+        files: paths that were opened for reading -> their stamps then.
         imported: paths that the import system opened: of modules, or of compiled ones.
         distributions: folders in which distributions were looked for.
         folders: paths of listed folders -> whether with the kinds of what lies in them.
@@ -46,7 +48,7 @@ class Watch:
     project: str
     began: int
     thread: int = field(default_factory=get_ident)
-    files: dict[str, None] = field(default_factory=dict)
+    files: dict[str, FileStamp | None] = field(default_factory=dict)
     imported: list[str] = field(default_factory=list)
     folders: dict[str, bool] = field(default_factory=dict)
     answers: dict[str, dict[str, Answer]] = field(default_factory=dict)
@@ -81,6 +83,11 @@ class Watch:
             file = relative_to(author.f_code.co_filename, self.project)
             return f"{file}:{author.f_lineno}"
         return relative_to(file, self.project) if file else self.project
+
+    def opens(self, path: str) -> None:
+        """Note that a file is read now."""
+        if path not in self.files:
+            self.files[path] = stamp_now(path)
 
     def answer(self, kind: str, subject: str, answer: Answer, frame: FrameType | None) -> None:
         """Note what the load was told."""

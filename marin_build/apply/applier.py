@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from marin_build.apply.build_loop import GRACE_AFTER_KILL, GRACE_OF_GANG, BuildLoop
@@ -15,6 +16,7 @@ from marin_build.run_step.patient_store import PatientStore
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from marin_build.apply.delivery import Delivery
     from marin_build.apply.devices import Queued
     from marin_build.apply.events import Event
     from marin_build.apply.printed_lines import PrintedLines
@@ -43,7 +45,8 @@ class Applier:
         drifted: the reused targets that drifted; the totals name them.
         report_every: seconds between two reports that steps still run; 0: none are made.
         stream_logs: whether the lines that steps print are reported.
-        on_event: called with every event.
+        delivery: passes events on in the thread of `run`; None: all is done when `on_event` is.
+        on_event: called with every event, one at a time, by the thread in which it happened.
 
     """
 
@@ -63,6 +66,7 @@ class Applier:
         drifted: tuple[DriftedTargets, ...] = (),
         report_every: float = 0.0,
         stream_logs: bool = False,
+        delivery: Delivery | None = None,
         on_event: Callable[[Event], None],
     ) -> None:
         self._plan = plan
@@ -77,8 +81,9 @@ class Applier:
             self._printed = PrintedLines(session.run, outputs, session.store, on_event)
             on_event = self._printed
         self._on_event = on_event
+        self._delivery, self._wake = delivery, isolation.wake
         self._report_every, self._report_at = report_every, 0.0
-        to_build = sorted(plan.to_build + plan.sealed)
+        to_build = sorted((*plan.to_build, *plan.sealed))
         devices = Devices(capacity, plan.targets, to_build, jobs, queued)
         jobs += min(len(queued.engines), sum(queued.most.values()))
         self._schedule = Schedule(to_build, plan.targets.deps, expected, devices.limits)
@@ -98,13 +103,14 @@ class Applier:
 
     def run(self) -> ApplyFinished:
         """Build everything that can be built; return the totals, which are reported in any case."""
-        self._say_what_is_known()
-        try:
-            self._loop.run()
-        finally:
-            self._tell_news()
-            finished = self._totals()
-            self._on_event(finished)
+        with self._delivery.awaited(self._wake) if self._delivery is not None else nullcontext():
+            self._say_what_is_known()
+            try:
+                self._loop.run()
+            finally:
+                self._tell_news()
+                finished = self._totals()
+                self._on_event(finished)
         return finished
 
     @property
@@ -140,6 +146,8 @@ class Applier:
             due.append(self._report_at)
         if self._printed is not None:
             due.append(self._printed.look(now))
+        if self._delivery is not None and (again := self._delivery.deliver(now)) is not None:
+            due.append(again)
         return min(due, default=None)
 
     def _tell_news(self) -> None:

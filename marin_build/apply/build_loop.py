@@ -1,13 +1,26 @@
-"""The loop between the schedule and the workers that build its targets."""
+"""The loop between the schedule and the workers that build its targets.
+
+    a worker's thread --- "it ended so" ---> settle, start what can start -+
+        ^------------ the next target to build in this very thread --------+
+    the thread of `run`: what is due by time, until the end
+
+The thread that has built a target settles it and takes the next one itself: to hand a step over to
+another thread, and back, takes longer than most of what is done for it. Only workers without
+threads of their own, like the queue of an engine, answer to the thread of `run`. One lock guards
+the books: the schedule, the timeline, what is due, and the order of the events.
+"""
 
 from __future__ import annotations
 
+import math
+import threading
 import time
 from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from marin_build.apply import events as report
+from marin_build.apply.deadlines import GRACE, Deadlines
 from marin_build.apply.timeline import Timeline
 from marin_build.apply.waiting import Delays
 from marin_build.pipeline.retries import Verdict
@@ -24,8 +37,6 @@ if TYPE_CHECKING:
     from marin_build.run_step.workers import Ended, Isolation, Start
 
 
-GRACE = 10.0
-"""Seconds an interrupted step has to end by itself."""
 GRACE_AFTER_KILL = 2.0
 """Seconds to wait for the end of what was killed; then its leases are left to go stale."""
 GRACE_OF_GANG = 15.0
@@ -68,10 +79,10 @@ class BuildLoop:
         fail_fast: then end the running steps, too.
         once: a failed target is not tried again, whatever its step declares.
         is_open: whether it waits for more targets until it is closed.
-        tend: called with the seconds of the monotonic clock, each time that something may have
-            happened; returns when to call it at the latest, or None: whenever that is.
+        tend: called by the thread of `run` with the seconds of the monotonic clock, each time that
+            it wakes; returns when to call it at the latest, or None: whenever that is.
         grace_after_kill: seconds to wait for the end of what was killed.
-        on_event: called with every event.
+        on_event: called with every event, one at a time, by the thread in which it happened.
 
     """
 
@@ -91,6 +102,7 @@ class BuildLoop:
         grace_after_kill: float = GRACE_AFTER_KILL,
         on_event: Callable[[Event], None],
     ) -> None:
+        self._books = threading.Lock()
         self._targets = targets
         self._schedule = schedule
         self._isolation = isolation
@@ -104,28 +116,73 @@ class BuildLoop:
         self._grace_after_kill = grace_after_kill
         self.timeline = Timeline(len(targets), jobs)
         self._delays = Delays(targets)
-        self._deadlines: dict[int, float] = {}
+        self._deadlines = Deadlines()
         self._added: deque[tuple[int, Iterable[int]]] = deque()
         self._is_open = is_open
-        self._overdue: set[int] = set()  # asked to end, for their time is over
         self._is_stopped = False
         self._interrupts = 0
         self._ending = False
+        self._is_over = False
+        self._error: BaseException | None = None  # of a worker's thread, for the thread of `run`
+        self._sleeps_until = math.inf  # the thread of `run`
         self._began = time.monotonic()
 
     def run(self) -> None:
         """Build everything that can be built."""
         self._began = time.monotonic()
-        self._tend_at = self._tend(time.monotonic())
-        while not self._must_end() and self._goes_on():
-            for answer in self._isolation.wait(self._seconds_to_wait()):
-                self._settle(answer)
-            self._tend_at = self._tend(time.monotonic())
+        self._isolation.answer_to(self._hear)
+        try:
+            answers: Sequence[Ended | Lingers] = ()
+            while (pause := self._go_on(answers)) is not None:
+                answers = self._isolation.wait(None if pause == math.inf else pause)
+            if self._must_end():
+                self._end_what_runs()
+        finally:
+            with self._books:
+                self._is_over = True
+
+    def _go_on(self, answers: Iterable[Ended | Lingers]) -> float | None:
+        """Settle answers, do what is due, and start what can start.
+
+        Returns:
+            The seconds until more is due, infinite if nothing is; None: it is over, or must end.
+
+        """
+        with self._books:
+            self._take_in(answers)
             self._end_overdue()
             self._look_at_held()
             self._end_delays()
-        if self._must_end():
-            self._end_what_runs()
+            if self._must_end() or not self._goes_on():
+                return None
+            self._sleeps_until = self._next_due()
+            return max(0.0, self._sleeps_until - time.monotonic())
+
+    def _take_in(self, answers: Iterable[Ended | Lingers]) -> None:
+        """Settle answers, in the thread of `run`; raise what another thread met meanwhile."""
+        if self._error is not None:
+            raise self._error
+        for answer in answers:
+            self._settle(answer)
+        self._tend_at = self._tend(time.monotonic())
+
+    def _hear(self, answer: Ended | Lingers) -> None:
+        """Settle an answer and start what can start now, in the thread of the worker that calls."""
+        with self._books:
+            if self._is_over:
+                return  # nobody waits for it any more
+            try:
+                self._settle(answer)
+                self._start_ready()
+            except BaseException as error:  # noqa: BLE001 - the thread of `run` raises it
+                self._error = error if self._error is None else self._error
+            if (
+                self._error is not None
+                or self._must_end()
+                or not (self._in_flight() or self._is_open)
+                or self._next_due() < self._sleeps_until
+            ):
+                self._isolation.wake()
 
     def add(self, index: int, needs: Iterable[int]) -> None:
         """Have a target built, too, after what it needs, which was added before."""
@@ -171,7 +228,7 @@ class BuildLoop:
 
     def _has_failed_enough(self) -> bool:
         """Return whether nothing more is started: after failures, `stop` or the workers' end."""
-        if self._isolation.is_spent or self._is_stopped:
+        if self._isolation.is_spent or self._is_stopped or self._error is not None:
             return True
         failed = self._schedule.count(Failed) + self._schedule.count(Stopped)
         return self._max_failures is not None and failed >= self._max_failures
@@ -182,7 +239,7 @@ class BuildLoop:
 
     def _start_ready(self) -> bool:
         """Start what is ready and finds a slot; return whether anything was started."""
-        if self._has_failed_enough():
+        if self._interrupts > 0 or self._has_failed_enough():
             return False
         started = False
         while self._schedule.count(Open.RUNNING) < self._jobs:
@@ -202,7 +259,7 @@ class BuildLoop:
         self._on_event(report.StepStarted(target.name, target.id, at.slot, after, at.queued))
         request = self._requests.start(index, now)
         if request.timeout is not None:
-            self._deadlines[index] = now + request.timeout
+            self._deadlines.set(index, now + request.timeout)
         self._isolation.start(request)
 
     def _in_flight(self) -> bool:
@@ -210,16 +267,16 @@ class BuildLoop:
         waiting = 0 if self._has_failed_enough() else count(Held) + count(Open.DELAYED)
         return count(Open.RUNNING) + waiting > 0
 
-    def _seconds_to_wait(self) -> float | None:
-        """Return the seconds until something else than an answer is due; None: nothing is."""
-        due = list(self._deadlines.values())
-        if self._schedule.count(Held):
-            due.append(self._requests.next_look)
-        if (again := self._delays.next_due) is not None and not self._has_failed_enough():
-            due.append(again)
+    def _next_due(self) -> float:
+        """Return when something else than an answer is due; infinite: nothing is."""
+        due = self._deadlines.next_due
         if self._tend_at is not None:
-            due.append(self._tend_at)
-        return max(0.0, min(due) - time.monotonic()) if due else None
+            due = min(due, self._tend_at)
+        if self._schedule.count(Held):
+            due = min(due, self._requests.next_look)
+        if (again := self._delays.next_due) is not None and not self._has_failed_enough():
+            due = min(due, again)
+        return due
 
     def _settle(self, answer: Ended | Lingers) -> None:
         """Enter the answer of a worker into the schedule, and report what follows from it."""
@@ -229,8 +286,7 @@ class BuildLoop:
             self._on_event(report.StepLingers(target.name, target.id, answer.text))
             return
         outcome = answer.outcome
-        self._deadlines.pop(index, None)
-        self._overdue.discard(index)
+        self._deadlines.drop(index)
         self.timeline.end(index, self.seconds)
         self._requests.ended(index)
         if isinstance(outcome, Held):
@@ -261,16 +317,9 @@ class BuildLoop:
 
     def _end_overdue(self) -> None:
         """Ask what runs for too long to end; kill it after the grace period."""
-        now = time.monotonic()
-        for index, deadline in list(self._deadlines.items()):
-            if now >= deadline:
-                del self._deadlines[index]
-                why = f"timed out after {self._targets[index].step.timeout:g} s"
-                kill = index in self._overdue
-                if not kill:
-                    self._overdue.add(index)
-                    self._deadlines[index] = now + GRACE
-                self._isolation.terminate(index, kill=kill, why=why)
+        for index, kill in self._deadlines.pop(time.monotonic()):
+            why = f"timed out after {self._targets[index].step.timeout:g} s"
+            self._isolation.terminate(index, kill=kill, why=why)
 
     def _look_at_held(self) -> None:
         """Make targets ready that other runs finished or abandoned: workers find out which."""
@@ -289,30 +338,36 @@ class BuildLoop:
 
     def _end_what_runs(self) -> None:
         """Ask what runs to end; kill it after the grace period, or at one more interrupt."""
-        running, heard = self._schedule.in_state(Open.RUNNING), self._interrupts
-        self._ending = True
-        if heard:
-            self._on_event(report.Interrupting(len(running)))
-        elif running:
-            self._on_event(report.FailingFast(len(running)))
-        for index in running:
-            self._isolation.terminate(index, kill=False, why=INTERRUPTED)
+        with self._books:
+            running, heard = self._schedule.in_state(Open.RUNNING), self._interrupts
+            self._ending = True
+            if heard:
+                self._on_event(report.Interrupting(len(running)))
+            elif running:
+                self._on_event(report.FailingFast(len(running)))
+            self._terminate_all(kill=False)
         if self._drain(GRACE, lambda: self._interrupts > bool(heard)):
             return
-        for index in self._schedule.in_state(Open.RUNNING):
-            self._isolation.terminate(index, kill=True, why=INTERRUPTED)
+        with self._books:
+            self._terminate_all(kill=True)
         self._drain(self._grace_after_kill, lambda: False)
+
+    def _terminate_all(self, *, kill: bool) -> None:
+        for index in self._schedule.in_state(Open.RUNNING):
+            self._isolation.terminate(index, kill=kill, why=INTERRUPTED)
 
     def _drain(self, seconds: float, give_up: Callable[[], bool]) -> bool:
         """Wait until nothing runs; return False if time ran out, or `give_up` says so."""
         deadline = time.monotonic() + seconds
-        while self._schedule.count(Open.RUNNING):
-            left = deadline - time.monotonic()
-            if left <= 0 or give_up():
-                return False
-            if self._tend_at is not None:
-                left = max(0.0, min(left, self._tend_at - time.monotonic()))
-            for answer in self._isolation.wait(left):
-                self._settle(answer)
-            self._tend_at = self._tend(time.monotonic())
-        return True
+        answers: Sequence[Ended | Lingers] = ()
+        while True:
+            with self._books:
+                self._take_in(answers)
+                now, until = time.monotonic(), deadline
+                if not self._schedule.count(Open.RUNNING):
+                    return True
+                if now >= deadline or give_up():
+                    return False
+                if self._tend_at is not None:
+                    until = min(until, self._tend_at)
+            answers = self._isolation.wait(max(0.0, until - now))

@@ -16,7 +16,7 @@ from marin_build.errors import StoreAwayError
 from marin_build.pipeline.retries import Tries
 from marin_build.plan.outcomes import Failed, Interrupted, Succeeded
 from marin_build.protocol import layout
-from marin_build.protocol.held_target import newest_attempt
+from marin_build.protocol.newest_attempt import newest_attempt
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container, Mapping

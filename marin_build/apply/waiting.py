@@ -35,7 +35,10 @@ def seen_by(plan: Plan) -> dict[int, Seen]:
     for index in plan.to_build:
         it = plan.snapshot.of(index)
         attempt = it.last.attempt if it.last is not None else None
-        seen[index] = Seen(it.status, it.status_version, it.lease, it.lease_version, attempt)
+        if it.lease is not None and not it.lease_version:
+            seen[index] = Seen()  # who builds by the kernel's lock alone has left a note, no lease
+        else:
+            seen[index] = Seen(it.status, it.status_version, it.lease, it.lease_version, attempt)
     return seen
 
 

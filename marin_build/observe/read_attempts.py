@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marin_build.protocol import layout
-from marin_build.protocol.attempt_reader import parse_attempt
+from marin_build.protocol.attempt_reader import parse_attempt, recorded_end
+from marin_build.protocol.builder_note import note_of, read_note
 from marin_build.protocol.layout import local_log_path
 from marin_build.protocol.lease import Lease
 from marin_build.protocol.living_work import is_abandoned
@@ -33,6 +34,7 @@ class Attempts:
         lease: of the attempt that runs, or whose holder died; None if there is none.
         ended: the numbers of those that ended.
         logs: number -> bytes of the logs in the store.
+        recorded: the end of one that left no document, as the record says it.
 
     """
 
@@ -42,6 +44,7 @@ class Attempts:
     lease: Lease | None
     ended: frozenset[int]
     logs: Mapping[int, int]
+    recorded: EndedAttempt | None = None
 
     @property
     def numbers(self) -> list[int]:
@@ -73,7 +76,13 @@ def read_attempts(store: Store, output: str, target: str) -> Attempts:
         elif number is not None and kind == "log":
             logs[number] = file.size
     lease = seen.lease if seen.lease is not None and not seen.lease.is_sealed else None
-    return Attempts(output, target, seen.status, lease, frozenset(ended), logs)
+    blob = store.get(f"{output}/{layout.RECORD}")
+    recorded = recorded_end(blob.data) if blob is not None else None
+    if recorded is not None:
+        ended.add(recorded.attempt)
+    if seen.lease is None and seen.status is None and blob is not None:
+        lease = note_of(blob.data)
+    return Attempts(output, target, seen.status, lease, frozenset(ended), logs, recorded)
 
 
 def read_documents(
@@ -91,6 +100,8 @@ def read_documents(
     for number, path, blob in zip(ended, paths, store.get_many(paths), strict=True):
         if blob is not None:
             found[number] = parse_attempt(blob.data, path)
+        elif attempts.recorded is not None and attempts.recorded.attempt == number:
+            found[number] = attempts.recorded
     return found
 
 
@@ -107,8 +118,12 @@ def has_ended(store: Store, output: str, lease: Lease, host: Host, local_log: st
     """
     paths = [f"{output}/{layout.LEASE}", layout.attempt_path(output, lease.attempt)]
     held, document = store.get_many(paths)
-    if document is not None or held is None:
+    if document is not None:
         return True
+    if held is None:
+        note = read_note(store, output)
+        is_same = note is not None and note.nonce == lease.nonce
+        return not is_same or is_abandoned(host, lease, local_log)
     from marin_build.protocol.lease import parse_lease
 
     current = parse_lease(held.data, paths[0])

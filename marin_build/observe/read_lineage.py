@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from marin_build.errors import CorruptStateError
-from marin_build.protocol.attempt_reader import parse_attempt
+from marin_build.protocol.attempt_reader import parse_attempt, recorded
 from marin_build.protocol.beside import read_beside
 from marin_build.protocol.layout import ARTIFACT, RECORD, attempt_path
 from marin_build.protocol.lineage import Ancestor
@@ -55,10 +55,14 @@ def _read(outputs: dict[str, str], store: Store) -> list[Ancestor]:
     paths = list(outputs)
     documents = read_beside(store, paths, (RECORD, ARTIFACT))
     read = [
-        (path, readable_record(info), parse_recipe(info, artifact))
+        (path, readable_record(info), parse_recipe(info, artifact), recorded(info))
         for path, (info, artifact) in zip(paths, documents, strict=True)
     ]
-    attempts = [attempt_path(p, built.attempt) for p, built, _ in read if built and built.attempt]
+    attempts = [
+        attempt_path(path, built.attempt)
+        for path, built, _, committed in read
+        if built and built.attempt and committed is None
+    ]
     ended = dict(zip(attempts, store.get_many(attempts), strict=True))
     return [
         Ancestor(
@@ -66,11 +70,12 @@ def _read(outputs: dict[str, str], store: Store) -> list[Ancestor]:
             path,
             built,
             recipe,
-            _committed(
+            committed
+            or _committed(
                 attempt := attempt_path(path, built.attempt if built else 0), ended.get(attempt)
             ),
         )
-        for path, built, recipe in read
+        for path, built, recipe, committed in read
     ]
 
 

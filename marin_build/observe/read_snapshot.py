@@ -8,14 +8,17 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from marin_build.errors import CorruptStateError
+from marin_build.observe.bare_prefix import is_bare
 from marin_build.observe.descent import descend, needed
 from marin_build.observe.read_records import read_records
 from marin_build.plan.assumptions import NOTHING_ASSUMED
 from marin_build.plan.block_reasons import Unreadable
+from marin_build.plan.graph_shape import upstream
 from marin_build.plan.snapshot import NOTHING_SEEN, Observed, Snapshot
 from marin_build.protocol import layout
+from marin_build.protocol.builder_note import note_of
 from marin_build.protocol.lease import parse_lease
-from marin_build.protocol.status import STATUS_FAILED, STATUS_SUCCESS, parse_status
+from marin_build.protocol.status import STATUS_FAILED, STATUS_RUNNING, STATUS_SUCCESS, parse_status
 from marin_build.protocol.tombstone import readable_tombstone
 from marin_build.store.durability import doubter, runs_cut_short
 from marin_build.workspace.places import is_url
@@ -78,9 +81,11 @@ def observe(
             from a pinned fingerprint.
 
     """
+    requested = list(requested)
+    if not assumed and is_bare(store, targets):
+        return Snapshot(_nothing_seen(targets, requested, below=below))
     others: list[int] = []
     seen: dict[int, Observed] = dict.fromkeys(assumed.built, Observed(STATUS_SUCCESS))
-    requested = list(requested)
 
     def read(batch: Sequence[int]) -> None:
         read_statuses(store, targets.all, batch, seen, host)
@@ -95,7 +100,8 @@ def observe(
                     seen[index] = replace(seen[index], doubtful=True)
 
     def is_open(index: int) -> bool:
-        return index in cascade or seen[index].is_open
+        one = seen[index]
+        return one is NOTHING_SEEN or index in cascade or one.is_open
 
     listed: dict[str, list[str]] = {}  # of buckets: folders of builds
     looked_for: set[int] = set()
@@ -132,6 +138,14 @@ def observe(
     drifted = _drifted(store, targets, seen, wanted.intersection(others))
     looked_at = {i: seen[i] for i in sorted(wanted)}
     return Snapshot(looked_at, earlier, drifted=drifted, manifests=manifests)
+
+
+def _nothing_seen(
+    targets: Targets, requested: Sequence[int], *, below: bool
+) -> dict[int, Observed]:
+    """Return what is seen of targets, and of all that they need, if nothing is there."""
+    wanted = upstream(targets, requested) if below else set(requested)
+    return dict.fromkeys(sorted(wanted), NOTHING_SEEN)
 
 
 def _drifted(
@@ -200,8 +214,10 @@ def read_statuses(
                 seen[index] = Observed(status, status_version=blob.version, tombstone=tombstone)
             except CorruptStateError:
                 seen[index] = Observed(damage=Unreadable("status", path))
-    # A holder writes RUNNING right after the lease, so no status means no holder, but for an
-    # instant, and then the conditional create of the lease finds it.
+    if store.is_local:
+        _read_notes(store, host, targets, seen, [i for i in batch if seen[i] is NOTHING_SEEN])
+    # A holder writes RUNNING right after the lease, so no status means no holder of one, but for
+    # an instant, and then the conditional create of the lease finds it.
     open_ones = [i for i in batch if seen[i].status not in (None, STATUS_SUCCESS)]
     if not open_ones:
         return
@@ -221,6 +237,22 @@ def read_statuses(
                 work=_left_working(targets[index], lease) if gone else (),
                 lease_version=blob.version,
             )
+
+
+def _read_notes(
+    store: Store,
+    host: Host,
+    targets: Sequence[Target],
+    seen: dict[int, Observed],
+    unbuilt: Sequence[int],
+) -> None:
+    """Read who builds targets by the kernel's lock alone: for a second, there is no lease."""
+    paths = [f"{targets[index].output_path}/{layout.RECORD}" for index in unbuilt]
+    for index, blob in zip(unbuilt, store.get_many(paths), strict=True):
+        if blob is not None and (lease := note_of(blob.data)) is not None:
+            gone = host.is_gone(lease)
+            work = _left_working(targets[index], lease) if gone else ()
+            seen[index] = Observed(STATUS_RUNNING, lease=lease, gone=gone, work=work)
 
 
 def _left_working(target: Target, lease: Lease) -> tuple[Process, ...]:

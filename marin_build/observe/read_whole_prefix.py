@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from marin_build.errors import CorruptStateError
 from marin_build.plan.reachability import Inventoried
 from marin_build.protocol import layout
+from marin_build.protocol.builder_note import note_of
 from marin_build.protocol.lease import ADOPTING, parse_lease
 from marin_build.protocol.record_reader import is_ours
 from marin_build.protocol.status import STATUS_DELETING, parse_status
@@ -167,6 +168,8 @@ def _output(
     status, lease, record = (
         blobs.get(f"{output}/{name}") for name in (layout.STATUS, layout.LEASE, layout.RECORD)
     )
+    if status is None and lease is None and record is not None and note_of(record.data):
+        lease, record = record, None  # who builds by the kernel's lock alone leaves a note there
     said, damage = _documents(output, status, lease, record)
     recorded = _table(record) or {}
     target = recorded.get("target") if is_ours(recorded) else (_table(attempt) or {}).get("target")
@@ -251,8 +254,8 @@ def _is_proven(
 ) -> bool:
     """Return whether marin-build made an output, as the target that its path names.
 
-    Its record says so, or its newest attempt, or the lease of one that was cut short. An `adopt`
-    that was cut short made nothing. What `gc` has begun to delete was proven before.
+    Its record says so, or its newest attempt, or the lease of one that was interrupted. An `adopt`
+    that was interrupted made nothing. What `gc` has begun to delete was proven before.
     """
     if said.get("status") == STATUS_DELETING:
         return True

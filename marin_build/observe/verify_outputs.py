@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 from marin_build.errors import CorruptStateError, StoreError
 from marin_build.observe.verify_contents import Contents, compare_contents
 from marin_build.protocol import layout
-from marin_build.protocol.attempt_reader import parse_attempt
+from marin_build.protocol.attempt_reader import parse_attempt, recorded
 from marin_build.protocol.manifest import FileChanges, compare, without_nested
 from marin_build.protocol.status import STATUS_LET_GO, STATUS_SUCCESS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from marin_build.pipeline.targets import Target, Targets
     from marin_build.plan.snapshot import Observed, Snapshot
     from marin_build.protocol.attempt_reader import Committed
     from marin_build.protocol.record_reader import Built
-    from marin_build.store.base import File, Store
+    from marin_build.store.base import Blob, File, Store
 
 
 _LISTINGS_AT_ONCE = 32
@@ -113,6 +113,7 @@ def verify(
         if attempt
     ]
     documents = dict(zip(paths, store.get_many(paths), strict=True))
+    records = _records_without(store, documents)
     found: list[Verified | _Expected] = []
     for index, attempt in zip(wanted, attempts, strict=True):
         target = targets.all[index]
@@ -125,7 +126,8 @@ def verify(
             place, note = target.output_path, "it holds another target"
             found.append(Verified(index, Verdict.DIFFERS, place, note=note))
             continue
-        found.append(_expectation(index, target, seen, data, path))
+        committed = recorded(records.get(path))
+        found.append(_expectation(index, target, seen, data, path, committed))
 
     def check(each: Verified | _Expected) -> Verified:
         if isinstance(each, Verified):
@@ -139,6 +141,14 @@ def verify(
         return list(pool.map(check, found))
 
 
+def _records_without(store: Store, documents: Mapping[str, Blob | None]) -> Mapping[str, bytes]:
+    """Return path of an attempt that has no document -> the record beside its output."""
+    missing = [path for path, blob in documents.items() if blob is None]
+    outputs = [path.rpartition(f"/{layout.LOGS}/")[0] for path in missing]
+    blobs = store.get_many([f"{output}/{layout.RECORD}" for output in outputs])
+    return {p: blob.data for p, blob in zip(missing, blobs, strict=True) if blob is not None}
+
+
 def _attempt_of(seen: Observed) -> int:
     """Return the attempt that built a target, or 0."""
     if seen.status == STATUS_SUCCESS:
@@ -147,7 +157,12 @@ def _attempt_of(seen: Observed) -> int:
 
 
 def _expectation(
-    index: int, target: Target, seen: Observed, document: bytes | None, path: str
+    index: int,
+    target: Target,
+    seen: Observed,
+    document: bytes | None,
+    path: str,
+    committed: Committed | None,
 ) -> Verified | _Expected:
     """Return what an output should hold, or why that is not known."""
     output, built = target.output_path, seen.built
@@ -164,12 +179,12 @@ def _expectation(
             committed = parse_attempt(document, path).committed
         except CorruptStateError as error:
             return Verified(index, Verdict.UNKNOWN, output, note=error.what)
-        if committed is not None:
-            place, manifest = committed.record.adopted_from or output, committed.manifest
-            size = sum(file.size for file in manifest)
-            is_published = seen.status == STATUS_SUCCESS and place == output
-            has_artifact = is_published and committed.has_artifact
-            return _Expected(index, place, manifest, len(manifest), size, has_artifact, committed)
+    if committed is not None:
+        place, manifest = committed.record.adopted_from or output, committed.manifest
+        size = sum(file.size for file in manifest)
+        is_published = seen.status == STATUS_SUCCESS and place == output
+        has_artifact = is_published and committed.has_artifact
+        return _Expected(index, place, manifest, len(manifest), size, has_artifact, committed)
     return _counted(index, output, built)
 
 

@@ -11,15 +11,20 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from marin_build.protocol import layout
+from marin_build.protocol.builder_note import note_of
 from marin_build.protocol.documents import Attempt
 from marin_build.protocol.foreign_data import ForeignData, OwnData, find_data
-from marin_build.protocol.held_target import Holding, newest_attempt
+from marin_build.protocol.held_target import Holding
+from marin_build.protocol.lease import Lease
 from marin_build.protocol.look import Seen, look
+from marin_build.protocol.newest_attempt import attempt_of, newest_attempt, newest_in_logs
 from marin_build.protocol.publish import finish_publishing
+from marin_build.protocol.quick_holding import QuickHolding
 from marin_build.protocol.state_machine import Event, State, see, transition
 from marin_build.protocol.status import STATUS_RUNNING, STATUS_SUCCESS
 from marin_build.protocol.tombstone import take_away
 from marin_build.store.folder_place import refuse_what_is_in_the_way
+from marin_build.store.kernel_locks import NO_LOCK
 from marin_build.text.moments import stamp
 from marin_build.workspace.places import is_url
 
@@ -27,13 +32,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from marin_build.protocol.lease import Lease
-    from marin_build.store.base import Store
+    from marin_build.protocol.quick_holding import Beginning
+    from marin_build.store.base import Blob, Store
+    from marin_build.store.kernel_locks import KernelLocks, OutputLock
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Another holder has the target."""
+    """Another holder has the target; no version: it holds the kernel's lock, and no lease yet."""
 
     lease: Lease
     version: str
@@ -73,6 +79,9 @@ class Claimant:
         stale_version: a lease version that was watched for longer than it may live.
         may_clear: whether data that no build of ours left may be cleared; None: such data is not
             looked for, because nothing is cleared.
+        locks: the kernel's locks below the prefix; None: only documents keep others out.
+        begin: makes the folder of an output in which nothing lies, with a note in the place of the
+            record: then the kernel's lock is enough for a second. None: a lease is written at once.
 
     """
 
@@ -88,6 +97,8 @@ class Claimant:
     stale_version: str = ""
     is_worked_on: Callable[[Lease], bool] = lambda _: False
     may_clear: Callable[[ForeignData], bool] | None = None
+    locks: KernelLocks | None = None
+    begin: Callable[[str, str, bytes], Beginning | None] | None = None
 
     def acquire(self, seen: Seen | None = None) -> Holding | Held | Finished | Foreign:
         """Take the lease on the target and open an attempt.
@@ -101,6 +112,53 @@ class Claimant:
             StoppedError: a link or a file lies in the place of the output.
 
         """
+        lock = self.locks.take(self.output) if self.locks is not None else NO_LOCK
+        if lock is None:
+            return self._held_by_lock()
+        got = None
+        try:
+            claimant = replace(self, lease=replace(self.lease, lock=lock.identity))
+            got = claimant._begin(lock) or claimant._acquire(seen, lock)  # noqa: SLF001 - itself
+            return got
+        finally:
+            if not isinstance(got, Holding):
+                lock.release()
+
+    def _held_by_lock(self) -> Held:
+        """Return who has the kernel's lock, as far as documents say it."""
+        seen = look(self.store, self.output)
+        if seen.lease is not None:
+            return Held(seen.lease, seen.lease_version)
+        record = self.store.get(f"{self.output}/{layout.RECORD}")
+        note = note_of(record.data) if record is not None else None
+        return Held(note or _UNKNOWN_HOLDER, "")
+
+    def _begin(self, lock: OutputLock) -> QuickHolding | None:
+        """Begin to build by the kernel's lock alone; return None if anything lies there."""
+        if self.begin is None or not lock.is_quick:
+            return None
+        sent, ours = self.clock(), replace(self.lease, attempt=1)
+        begun = self.begin(self.output, layout.RECORD, ours.encode())
+        if begun is None:
+            return None
+        return QuickHolding(
+            self.store,
+            self.output,
+            self.target,
+            ours,
+            "",
+            "",
+            sent,
+            self.now,
+            transition(State.UNKNOWN, Event.LOCKED),
+            is_first=True,
+            is_empty=True,
+            lock=lock,
+            begun=begun,
+        )
+
+    def _acquire(self, seen: Seen | None, lock: OutputLock) -> Holding | Held | Finished | Foreign:
+        """Take the lease by documents."""
         insists, published, fresh = self.force, False, False
         while True:
             if not is_url(self.output):
@@ -133,10 +191,30 @@ class Claimant:
             data = self._data_beside_adopting(state, seen)
             if isinstance(data, ForeignData):
                 return Foreign(data)  # as the `adopt` left it: a person can try that again
-            got = self._take(state, seen, force=force)
+            record = self._record_without(seen)
+            note = note_of(record.data) if record is not None else None
+            if record is not None and note is not None and self._works(note, record.version):
+                return Held(note, record.version)
+            got = self._take(state, seen, lock, record, force=force)
             if got is not None:
                 return got
             seen = None
+
+    def _record_without(self, seen: Seen) -> Blob | None:
+        """Return the record, or the note in its place, where neither status nor lease are."""
+        if seen.status is not None or seen.lease is not None or not self.store.is_local:
+            return None
+        return self.store.get(f"{self.output}/{layout.RECORD}")
+
+    def _works(self, holder: Lease, version: str) -> bool:
+        """Return whether a holder without a lease, or what it started, may be alive."""
+        if version == self.stale_version or self._is_gone(holder):
+            return self.is_worked_on(holder)
+        return not self.is_abandoned(holder)
+
+    def _is_gone(self, holder: Lease) -> bool:
+        """Return whether a holder is surely gone: we have the lock now that it had."""
+        return bool(holder.lock) and holder.lock == self.lease.lock
 
     def _is_meant(self, seen: Seen) -> bool:
         """Return whether `force` holds for the status that was seen."""
@@ -146,19 +224,21 @@ class Claimant:
         lease = seen.lease
         stale = lease is not None and (
             not self.is_worked_on(lease)
-            if seen.lease_version == self.stale_version
+            if seen.lease_version == self.stale_version or self._is_gone(lease)
             else self.is_abandoned(lease)
         )
         return see(seen, nonce=self.lease.nonce, stale=stale, force=force)
 
-    def _take(self, state: State, seen: Seen, *, force: bool) -> Holding | Foreign | None:
+    def _take(
+        self, state: State, seen: Seen, lock: OutputLock, record: Blob | None, *, force: bool
+    ) -> Holding | Foreign | None:
         """Take the lease and open an attempt; None if anything is not as it was seen.
 
         Where no status is, the data there is looked at before anything but the lease is written: a
         status would prove, to the next run, that the data is ours.
         """
         path, sent = f"{self.output}/{layout.LEASE}", self.clock()
-        ours = replace(self.lease, attempt=self._next_attempt(seen))
+        ours = replace(self.lease, attempt=self._next_attempt(seen, record))
         if state is State.HELD and seen.lease is not None:
             # The reply to our own write was lost. We write the lease again, so that it holds from
             # now on. Its number may come from an outdated look: we take one that is free now. And
@@ -181,9 +261,12 @@ class Claimant:
         if isinstance(data, ForeignData):
             event, status_version = Event.FOUND_FOREIGN, ""
         else:
-            if state is State.ABANDONED and seen.lease is not None:
+            dead = seen.lease if state is State.ABANDONED else None
+            if dead is None and record is not None:
+                dead = note_of(record.data)
+            if dead is not None:
                 why = f"its holder died; taken over by {self.lease.worker}"
-                record_abandoned(self.store, self.output, self.target, seen.lease, why)
+                record_abandoned(self.store, self.output, self.target, dead, why)
             event, status_version = self._say_running(seen, ours.attempt, force=force)
         state = transition(transition(state, Event.TOOK_LEASE), event)
         if event in (Event.SAW_SUCCESS, Event.BEATEN, Event.FOUND_FOREIGN):
@@ -203,6 +286,7 @@ class Claimant:
             self.now,
             is_first=seen.status is None,
             is_empty=self.may_clear is not None and seen.status is None and data is None,
+            lock=lock,
         )
 
     def _data_beside_adopting(self, state: State, seen: Seen) -> ForeignData | OwnData | None:
@@ -255,7 +339,7 @@ class Claimant:
             if seen.status == STATUS_RUNNING:
                 return Event.OPENED, seen.status_version
 
-    def _next_attempt(self, seen: Seen) -> int:
+    def _next_attempt(self, seen: Seen, record: Blob | None) -> int:
         """Return the number after all that were given out, as far as the store shows them."""
         if seen.lease is not None and seen.lease.attempt:
             # The store may have carried out the write of this lease late, after it was released.
@@ -264,7 +348,14 @@ class Claimant:
             return seen.attempt + 1
         if seen.status is None and not self.store.is_local:
             return 1  # no status means no attempt, unless a person deleted it
+        if seen.status is None:
+            left = attempt_of(record.data) if record is not None else 0
+            return (newest_in_logs(self.store, self.output) or left) + 1
         return newest_attempt(self.store, self.output) + 1
+
+
+_UNKNOWN_HOLDER = Lease("another_run_on_this_machine", 0.0)
+"""Stands for who has the kernel's lock, and has written nothing yet."""
 
 
 def record_abandoned(store: Store, output: str, target: str, dead: Lease, message: str) -> None:

@@ -107,6 +107,31 @@ def parse_attempt(data: bytes, path: str) -> EndedAttempt:
         ) from None
 
 
+def recorded(record: bytes | None) -> Committed | None:
+    """Return what a record says was committed with it; None if the document of its attempt says it.
+
+    Args:
+        record: its bytes; None if there is none. A damaged one says nothing.
+
+    """
+    try:
+        document = table(parse_json(record or b""))
+        return _committed({**document, "record": document}) if "manifest" in document else None
+    except (ValueError, KeyError):
+        return None
+
+
+def recorded_end(record: bytes) -> EndedAttempt | None:
+    """Return how an attempt ended that left no document, by the record; None if it left one."""
+    committed = recorded(record)
+    if committed is None:
+        return None
+    built = committed.record
+    return EndedAttempt(
+        "succeeded", built.run, built.worker, built.attempt, built.end, 0, committed=committed
+    )
+
+
 def _bounded(message: str | None) -> str | None:
     return None if message is None else shortened(message, LONGEST_MESSAGE)
 

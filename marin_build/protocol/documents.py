@@ -133,6 +133,19 @@ class Publication(_Document):
     manifest: tuple[FileEntry, ...]
     digests: dict[str, str] = {}
 
+    def as_record(self) -> bytes:
+        """Return the record with what is committed besides, for a step that leaves no attempt.
+
+        `attempt_reader.recorded` reads it. The artifact lies in a file of its own.
+        """
+        said: dict[str, object] = {
+            "has_artifact": self.has_artifact,
+            "manifest": [{"path": file.path, "size": file.size} for file in self.manifest],
+        }
+        if self.digests:
+            said["digests"] = self.digests
+        return self.record.to_bytes()[:-1] + b", " + json.dumps(said).encode()[1:]
+
 
 class Attempt(_Document):
     """One try at a target that ended. `publish` is there if it succeeded, and says what it used.

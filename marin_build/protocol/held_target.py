@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -10,10 +11,13 @@ from marin_build.errors import StoppedError
 from marin_build.protocol import layout
 from marin_build.protocol.documents import Attempt
 from marin_build.protocol.lease import parse_lease
+from marin_build.protocol.newest_attempt import newest_attempt
 from marin_build.protocol.publish import Publisher
 from marin_build.protocol.state_machine import Event, State, transition
 from marin_build.protocol.status import STATUS_FAILED, STATUS_RUNNING
+from marin_build.store.kernel_locks import NO_LOCK
 from marin_build.text.moments import stamp
+from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
     from marin_build.protocol.documents import Publication, Result
     from marin_build.protocol.lease import Lease
     from marin_build.store.base import Store
+    from marin_build.store.kernel_locks import OutputLock
 
 
 @dataclass(slots=True)
@@ -48,6 +53,22 @@ class Holding:
     """Whether no status lay there before."""
     is_empty: bool = False
     """Whether there was surely no data when it was taken."""
+    lock: OutputLock = NO_LOCK
+    """The kernel's lock, held until `unlock`."""
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether only the kernel's lock keeps others out so far."""
+        return False
+
+    def is_there(self) -> bool:
+        """Return whether a local output still has what we wrote beside it; True of a remote one."""
+        ours = (f"{self.output}/{layout.STATUS}", f"{self.output}/{layout.LEASE}")
+        return is_url(self.output) or any(map(os.path.exists, ours))
+
+    def unlock(self) -> None:
+        """Let go of the kernel's lock; the attempt is over."""
+        self.lock.release()
 
     def renew(self, clock: float, timestamp: float) -> bool:
         """Renew the lease; return False if another holder has it by now.
@@ -240,9 +261,3 @@ def _numbered(publication: Publication, attempt: int) -> Publication:
         return publication
     record = publication.record.model_copy(update={"attempt": attempt})
     return publication.model_copy(update={"record": record})
-
-
-def newest_attempt(store: Store, output: str) -> int:
-    """Return the highest number among the attempts that ended, or 0."""
-    names = store.list(f"{output}/{layout.LOGS}")
-    return max((layout.attempt_number(name) or 0 for name in names), default=0)

@@ -65,6 +65,11 @@ def attempt_number(name: str) -> int | None:
     return int(number) if name == f"attempt-{number}.json" and number.isdigit() else None
 
 
+def number_of(name: str) -> int | None:
+    """Return the attempt that the name of a document or of a log stands for; None: of neither."""
+    return attempt_number(f"{name.removesuffix('.log')}.json" if name.endswith(".log") else name)
+
+
 def attempt_path(output: str, attempt: int) -> str:
     """Return the path of an attempt's document."""
     return f"{output}/{LOGS}/{attempt_name(attempt)}"

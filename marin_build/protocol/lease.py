@@ -27,7 +27,7 @@ ADOPTING = "a-"
 COLLECTING = "g-"
 """How the run id of a `gc`, or of a run that lets an output go, begins."""
 _YEAR_10000 = 253402300800.0
-_WORDS = ("run", "attempt", "nonce", "boot", "pid", "start", "since", "ttl", "job", "seal")
+_WORDS = ("run", "attempt", "nonce", "boot", "pid", "start", "since", "ttl", "job", "lock", "seal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,8 @@ class Lease:
             does not say.
         ttl: seconds it holds unchanged, where that is not TIME_TO_LIVE; else 0.
         job: engine and id of the job it runs in, `slurm:1234`; empty outside any.
+        lock: which file the kernel's lock of the holder is on; empty if it has none. Who gets the
+            lock on that very file knows that the holder is gone.
         seal: sha-256 of the attempt document this lease commits, or empty.
 
     """
@@ -61,6 +63,7 @@ class Lease:
     since: float = 0.0
     ttl: float = 0.0
     job: str = ""
+    lock: str = ""
     seal: str = ""
 
     @property
@@ -165,6 +168,7 @@ def _parse(document: dict[str, object]) -> Lease:
         since=_date(known.get("since", "0")),
         ttl=ttl,
         job=known.get("job", ""),
+        lock=known.get("lock", ""),
         seal=known.get("seal", ""),
     )
 

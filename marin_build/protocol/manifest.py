@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from marin_build.protocol import layout
-from marin_build.protocol.attempt_reader import parse_attempt
+from marin_build.protocol.attempt_reader import parse_attempt, recorded
 from marin_build.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
@@ -121,7 +121,11 @@ def read_manifest(store: Store, output: str, attempt: int) -> tuple[File, ...] |
         return None
     path = layout.attempt_path(output, attempt)
     blob = store.get(path)
-    committed = parse_attempt(blob.data, path).committed if blob is not None else None
+    if blob is not None:
+        committed = parse_attempt(blob.data, path).committed
+    else:
+        record = store.get(f"{output}/{layout.RECORD}")
+        committed = recorded(record.data if record is not None else None)
     return committed.manifest if committed is not None else None
 
 

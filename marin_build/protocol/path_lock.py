@@ -28,6 +28,7 @@ from marin_build.protocol.status import (
     parse_status,
 )
 from marin_build.protocol.tombstone import take_away
+from marin_build.store.kernel_locks import NO_LOCK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from marin_build.protocol.lease import Lease
     from marin_build.protocol.status import Status
     from marin_build.store.base import Store
+    from marin_build.store.kernel_locks import KernelLocks, OutputLock
 
 
 _ENOUGH = 20.0
@@ -70,6 +72,7 @@ class PathLock:
         clocks: where it takes time from.
         is_worked_on: whether something that an attempt started lives on this host: then its lease
             is not stale, however long it stood still.
+        locks: the kernel's locks around the output; None: only documents keep others out.
 
     Raises:
         StoreError: the store cannot write conditionally, so nothing can be locked there.
@@ -85,6 +88,7 @@ class PathLock:
         clocks: Clocks | None = None,
         *,
         is_worked_on: Callable[[Lease], bool] = lambda _: False,
+        locks: KernelLocks | None = None,
     ) -> None:
         if not store.conditional:
             raise StoreError(
@@ -99,6 +103,8 @@ class PathLock:
         self._is_abandoned = is_abandoned
         self._is_worked_on = is_worked_on
         self._clocks = clocks or Clocks()
+        self._locks = locks
+        self._lock: OutputLock | None = None if locks is not None else NO_LOCK
         self._version = ""
         self._deadline = 0.0
         self._confirmed = -math.inf
@@ -136,6 +142,8 @@ class PathLock:
                     transition(state, Event.REVIVED)
                 case State.HELD_BY_OTHER:
                     self._clocks.wait(next(pauses))
+                case _ if not self._has_lock():
+                    self._clocks.wait(next(pauses))
                 case _:
                     self._refuse_failed(seen.status, rerun_failed=rerun_failed)
                     if self._take(state, seen):
@@ -146,7 +154,12 @@ class PathLock:
         """Take the lease, whatever the status; return False if another holds it, or was faster."""
         seen = look(self._store, self._output)
         state = transition(State.UNKNOWN, self._see(seen, rebuild=True))
-        return state not in (State.HELD_BY_OTHER, State.COMMITTED) and self._take(state, seen)
+        if state in (State.HELD_BY_OTHER, State.COMMITTED) or not self._has_lock():
+            return False
+        if self._take(state, seen):
+            return True
+        self._unlock()
+        return False
 
     def is_held_by_other(self) -> bool:
         """Return whether another holder has the lease, as far as we know."""
@@ -220,6 +233,12 @@ class PathLock:
         if self._keeper is not None:
             self._stop.set()
             self._keeper.join()
+        try:
+            self._delete()
+        finally:
+            self._unlock()
+
+    def _delete(self) -> None:
         if not self._version or self._store.delete_if(self._path, self._version):
             return
         while (blob := self._store.get(self._path)) is not None:
@@ -227,6 +246,19 @@ class PathLock:
                 return
             if self._store.delete_if(self._path, blob.version):
                 return
+
+    def _has_lock(self) -> bool:
+        """Take the kernel's lock; return False if another has it."""
+        if self._lock is None and self._locks is not None:
+            self._lock = self._locks.take(self._output)
+        return self._lock is not None
+
+    def _unlock(self) -> None:
+        """Let go of the kernel's lock."""
+        if self._lock is not None and self._locks is not None:
+            self._lock.release()
+            self._lock = None
+            self._locks.close()
 
     def _see(self, seen: Seen, *, rebuild: bool) -> Event:
         stale = seen.lease is not None and self._is_stale(seen.lease, seen.lease_version)

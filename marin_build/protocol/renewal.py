@@ -46,12 +46,14 @@ class Keeping:
         clock: seconds, on a clock that counts sleep.
         time_to_live: seconds the lease holds unchanged; the times above are for TIME_TO_LIVE and
             scale with it.
+        may_be_absent: whether the lease may not be there yet: the kernel's lock keeps others out.
 
     """
 
     __slots__ = (
         "_clock",
         "_life",
+        "_may_be_absent",
         "_nonce",
         "_path",
         "_scale",
@@ -69,8 +71,10 @@ class Keeping:
         held_since: float,
         clock: Callable[[], float],
         time_to_live: float = TIME_TO_LIVE,
+        may_be_absent: bool = False,
     ) -> None:
         self.output = output
+        self._may_be_absent = may_be_absent
         self._nonce = nonce
         self._clock = clock
         self._path = f"{output}/{layout.LEASE}"
@@ -111,7 +115,8 @@ class Keeping:
     def _try(self, store: Store, timestamp: float) -> Kept:
         blob = store.get(self._path)
         if blob is None:
-            return Kept.RELEASED
+            return Kept.AWAY if self._may_be_absent else Kept.RELEASED
+        self._may_be_absent = False
         lease = parse_lease(blob.data, self._path)
         if lease.nonce != self._nonce:
             return Kept.LOST

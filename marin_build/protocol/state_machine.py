@@ -23,6 +23,7 @@ class State(enum.Enum):
     ABANDONED = "replace the stale lease"
     HELD_BY_OTHER = "wait, or do something else"
     HELD = "open an attempt"
+    QUICK = "run the step; announce it if it takes longer than a second"
     RUNNING = "run the step, renew the lease"
     COMMITTED = "publish what is sealed"
     FINISHED = "use the output"
@@ -42,13 +43,15 @@ class Event(enum.Enum):
     SAW_SEAL = "a sealed lease"
     SAW_SUCCESS = "built, or cached, and no rebuild is forced"
     SAW_TOMBSTONE = "built, and about to be deleted by gc"
+    LOCKED = "the kernel's lock is ours, and nothing lies there"
+    ANNOUNCED = "lease and RUNNING are ours: who cannot see the lock sees them"
     TOOK_LEASE = "the lease is ours"
     OPENED = "the attempt is ours"
     BEATEN = "another run was faster"
     FOUND_FOREIGN = "data that no build left, the lease is gone"
     SEALED = "our seal is in place"
     PUBLISHED = "SUCCESS is there, the lease is gone"
-    GAVE_UP = "the attempt failed or was cut short, the lease is gone"
+    GAVE_UP = "the attempt failed or was interrupted, the lease is gone"
     REVIVED = "the tombstone is gone"
     OVERTAKEN = "the lease is another's, or gone"
     LOOKED_AWAY = "time has passed"
@@ -66,6 +69,10 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     (State.UNKNOWN, Event.SAW_SEAL): State.COMMITTED,
     (State.UNKNOWN, Event.SAW_SUCCESS): State.FINISHED,
     (State.UNKNOWN, Event.SAW_TOMBSTONE): State.TOMBSTONED,
+    (State.UNKNOWN, Event.LOCKED): State.QUICK,
+    (State.QUICK, Event.ANNOUNCED): State.RUNNING,
+    (State.QUICK, Event.PUBLISHED): State.FINISHED,
+    (State.QUICK, Event.OVERTAKEN): State.LOST,
     (State.TOMBSTONED, Event.REVIVED): State.UNKNOWN,
     (State.HELD_BY_OTHER, Event.LOOKED_AWAY): State.UNKNOWN,
     (State.FREE, Event.TOOK_LEASE): State.HELD,

@@ -13,12 +13,13 @@ from marin_build.run_step.body import Done, Request
 from marin_build.run_step.checks import Checks
 from marin_build.run_step.finished_work import commit_kept
 from marin_build.run_step.kept_output import NOT_SAVED
-from marin_build.run_step.lost_folder import what_deleted
+from marin_build.run_step.lost_folder import was_deleted
 from marin_build.run_step.output_folder import protect
 from marin_build.run_step.patient_store import A_WHILE, Patience
 from marin_build.run_step.prepare_output import kept_output, make_ready
 from marin_build.run_step.set_aside import forget_set_aside
 from marin_build.run_step.step_log import add_line
+from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,15 +83,19 @@ class Attempt:
         self.committed(files)
         return ended.Reused(published=True)
 
-    def prepare(self) -> Done | None:
+    def prepare(self, *, makes_log: bool) -> Done | None:
         """Make the output ready for the body; return how it ended if that cannot be done.
+
+        Args:
+            makes_log: whether the body's log is made when there is something to write.
 
         Raises:
             StoppedError: the lease expired before the body could start.
 
         """
         try:
-            self.log = self.session.new_log(self.index, self.holding.lease)
+            if not makes_log or is_url(self.holding.output):
+                self.log = self.session.new_log(self.index, self.holding.lease)
             if self.kept is not None:
                 return Done(1, NOT_SAVED, is_finished=True)
             ready = make_ready(self.session, self.index, self.holding)
@@ -107,7 +112,8 @@ class Attempt:
     def request(self, gpus: tuple[str, ...] = ()) -> Request:
         """Return what the body is run with, on which devices."""
         lease, held_since = self.holding.lease, self.holding.held_since
-        return Request(self.index, lease.nonce, held_since, self.log, gpus)
+        is_locked = self.holding.is_quick
+        return Request(self.index, lease.nonce, held_since, self.log, gpus, is_locked)
 
     def patience(self, asked_to_end: Callable[[], object]) -> Patience:
         """Return how patient its end is: it waits for as long as it took, or a little while."""
@@ -141,11 +147,14 @@ class Attempt:
     def add_to_log(self, text: str) -> None:
         """Add a line of ours to what the body printed."""
         with suppress(OSError):  # a person, or a cleaner of temporary files, took the log away
+            self.session.new_log(self.index, self.holding.lease)
             add_line(self.log, text, time.time())
 
     def was_deleted(self) -> StoppedError | None:
         """Return the error for an output whose folder is gone; None if it is there."""
-        return what_deleted(self.holding.output, self.step.name)
+        if self.holding.is_there():
+            return None
+        return was_deleted(self.holding.output, self.step.name)
 
     def lost(self, message: str) -> StoppedError:
         """Return the error for a target that is no longer ours."""

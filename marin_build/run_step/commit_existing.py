@@ -55,6 +55,17 @@ def adopt(session: Session, index: int, existing: Existing, note: str | None) ->
     if isinstance(got, Held):
         raise held(target.id, got.lease)
     assert isinstance(got, Holding)  # foreign data is what is committed here
+    try:
+        return _register(session, got, index, existing, note)
+    finally:
+        session.let_go(got)
+
+
+def _register(
+    session: Session, got: Holding, index: int, existing: Existing, note: str | None
+) -> Record:
+    """Commit data that lies there as the output of a target under our lease."""
+    target = session.targets.all[index]
     if existing.place == target.output_path:
         _check_still_there(session, got, existing)
     now = session.now()
@@ -94,6 +105,17 @@ def commit_kept(session: Session, index: int, returned: Returned | None) -> Reco
     if isinstance(got, Held):
         raise held(target.id, got.lease)
     assert isinstance(got, Holding)  # foreign data is what is committed here
+    try:
+        return _commit_returned(session, got, index, returned)
+    finally:
+        session.let_go(got)
+
+
+def _commit_returned(
+    session: Session, got: Holding, index: int, returned: Returned | None
+) -> Record:
+    """Commit what an earlier attempt finished at a target under our lease."""
+    target = session.targets.all[index]
     now, attempt = session.now(), got.lease.attempt
     kept = kept_before(session.store, got.output, attempt, target.fingerprint)
     if kept is None or not (kept.is_complete or returned):

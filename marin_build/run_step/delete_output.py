@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.errors import StoreError
 from marin_build.protocol import layout
+from marin_build.protocol.builder_note import read_note
 from marin_build.protocol.lease import COLLECTING, Host, Lease, boot_clock
 from marin_build.protocol.living_work import is_abandoned
 from marin_build.protocol.look import look
@@ -24,6 +25,7 @@ from marin_build.protocol.renewal import RENEW_EVERY
 from marin_build.protocol.status import STATUS_DELETING, STATUS_LET_GO
 from marin_build.run_step.leftover_rights import clear_folder
 from marin_build.store.folder_place import in_the_way, way_out
+from marin_build.store.kernel_locks import NO_LOCK
 from marin_build.store.local import LocalStore
 from marin_build.store.local_read import store_error
 from marin_build.store.mounts import is_shared
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from marin_build.protocol.look import Seen
     from marin_build.protocol.status import Status
     from marin_build.store.base import Store
+    from marin_build.store.kernel_locks import KernelLocks, OutputLock
 
 
 _AT_ONCE = 1000
@@ -79,6 +82,7 @@ class Deleter:
         lease: names this process; its run is the id of the `gc`.
         is_held: whether the holder of a lease may be alive; gets target id, output path and lease.
         clock: seconds, on a clock that counts sleep.
+        locks: the kernel's locks below the prefix; None: only documents keep others out.
 
     """
 
@@ -87,6 +91,7 @@ class Deleter:
     lease: Lease
     is_held: Callable[[str, str, Lease], bool]
     clock: Callable[[], float] = boot_clock
+    locks: KernelLocks | None = None
 
     def delete(self, output: str, target: str, status_version: str) -> Deletion:
         """Delete an output with all that lies beside it.
@@ -104,7 +109,27 @@ class Deleter:
         files = [file.path for file in self.store.files(output)]
         if any(name in path.split("/")[1:] for path in files for name in _OF_AN_OUTPUT):
             return Deletion.CHANGED  # another output began inside it
-        taken = self._take(output, target, status_version, STATUS_DELETING)
+        lock = self._locked(output)
+        if lock is None:
+            return Deletion.HELD
+        try:
+            return self._delete(output, target, status_version, lock, files)
+        finally:
+            lock.release()
+
+    def _locked(self, output: str) -> OutputLock | None:
+        """Take the kernel's lock on an output; return None if another has it."""
+        return self.locks.take(output) if self.locks is not None else NO_LOCK
+
+    def _delete(
+        self,
+        output: str,
+        target: str,
+        status_version: str,
+        lock: OutputLock,
+        files: Sequence[str],
+    ) -> Deletion:
+        taken = self._take(output, target, status_version, STATUS_DELETING, lock)
         if isinstance(taken, Deletion):
             return taken
         if not is_url(output):
@@ -136,8 +161,24 @@ class Deleter:
             StoreError, CorruptStateError: as for `delete`.
 
         """
+        lock = self._locked(output)
+        if lock is None:
+            return Deletion.HELD
+        try:
+            return self._let_go(output, target, status_version, is_used, lock)
+        finally:
+            lock.release()
+
+    def _let_go(
+        self,
+        output: str,
+        target: str,
+        status_version: str,
+        is_used: Callable[[], bool],
+        lock: OutputLock,
+    ) -> Deletion:
         seen = look(self.store, output)
-        taken = self._take(output, target, status_version, STATUS_LET_GO)
+        taken = self._take(output, target, status_version, STATUS_LET_GO, lock)
         if isinstance(taken, Deletion):
             return taken
         if is_used():
@@ -169,7 +210,7 @@ class Deleter:
             raise StoreError(what, hint=way_out(folder))
 
     def _take(
-        self, output: str, target: str, status_version: str, status: Status
+        self, output: str, target: str, status_version: str, status: Status, lock: OutputLock
     ) -> _Taken | Deletion:
         """Take the lease and write the status, if nothing is there but what was judged."""
         if not is_url(output):
@@ -181,8 +222,12 @@ class Deleter:
             return Deletion.CHANGED
         if seen.lease is not None and not self._may_replace(seen, target, output):
             return Deletion.HELD
+        if seen.lease is None and seen.status is None and self._works(output, target, lock):
+            return Deletion.HELD
         path = f"{output}/{layout.LEASE}"
-        lease = replace(self.lease, timestamp=time.time(), nonce=os.urandom(8).hex())
+        lease = replace(
+            self.lease, lock=lock.identity, timestamp=time.time(), nonce=os.urandom(8).hex()
+        )
         since = self.clock()
         version = (
             self.store.put_if_absent(path, lease.encode())
@@ -202,6 +247,15 @@ class Deleter:
             taken.release()
             return Deletion.CHANGED
         return taken
+
+    def _works(self, output: str, target: str, lock: OutputLock) -> bool:
+        """Return whether a builder without a lease, or what it started, may be alive."""
+        note = read_note(self.store, output)
+        if note is None:
+            return False
+        # A lock that it had, and we have now, also tells of a holder before the last start.
+        is_gone = note.lock == lock.identity and note.boot != self.lease.boot
+        return not is_gone and self.is_held(target, output, note)
 
     def _may_replace(self, seen: Seen, target: str, output: str) -> bool:
         """Return whether the holder of a lease is surely dead, and its work with it."""

@@ -93,6 +93,7 @@ class Keeper:
                 "group": group,
                 "reports_end": group if reports_end is None else reports_end,
                 "wait": wait,
+                "locked": request.is_locked,
             }
         )
 
@@ -243,6 +244,7 @@ def _follow(order: dict[str, Any], kept: dict[str, Work]) -> None:
         held_since=order["since"],
         clock=boot_clock,
         time_to_live=order["ttl"],
+        may_be_absent=order.get("locked", False),
     )
     keeping.due += order.get("wait", 0.0)
     kept[output] = Work(

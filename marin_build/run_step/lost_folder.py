@@ -31,17 +31,14 @@ def what_replaced(output: str) -> tuple[str, str]:
     return "", ""
 
 
-def what_deleted(output: str, name: str) -> StoppedError | None:
-    """Return the error if a step, or a person, deleted the folder with our lease in it.
+def was_deleted(output: str, name: str) -> StoppedError:
+    """Return the error for an output whose folder was deleted, by its step or by a person.
 
     Args:
         output: the output path.
         name: of the step.
 
     """
-    ours = (f"{output}/{layout.STATUS}", f"{output}/{layout.LEASE}")
-    if is_url(output) or any(map(os.path.exists, ours)):
-        return None
     return StoppedError(
         f"`{output}` was deleted while the step ran, and the lease with it",
         hint=(

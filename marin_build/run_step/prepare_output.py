@@ -106,6 +106,7 @@ def _has_leftovers(session: Session, index: int, holding: Holding) -> bool:
 def _is_held(session: Session, holding: Holding) -> bool:
     """Return whether the lease will hold while the body starts; renew it if it is old."""
     now = boot_clock()
-    if now - holding.held_since < session.register_after:
+    longest = session.announce_after if holding.is_quick else session.register_after
+    if now - holding.held_since < longest:
         return True
     return holding.renew(now, time.time())

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from marin_build.protocol.layout import local_log_path, new_local_log
 from marin_build.protocol.lease import TIME_TO_LIVE, boot_clock
 from marin_build.protocol.living_work import is_abandoned, is_worked_on, living_work
+from marin_build.protocol.quick_holding import ANNOUNCE_AFTER
 from marin_build.redaction import NOTHING_SECRET, Redactor
+from marin_build.run_step.announcer import Announcer
 from marin_build.run_step.lease_keeper import REGISTER_AFTER
 from marin_build.run_step.step_log import LIMIT
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from marin_build.pipeline.targets import Targets
     from marin_build.plan.outcomes import Stopped
     from marin_build.protocol.documents import Provenance
+    from marin_build.protocol.held_target import Holding
     from marin_build.protocol.lease import Host, Lease
     from marin_build.protocol.living_work import Process
     from marin_build.protocol.provenance import Here
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from marin_build.run_step.input_files import Inputs
     from marin_build.run_step.launch import Launch
     from marin_build.store.base import Store
+    from marin_build.store.kernel_locks import KernelLocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,8 @@ class Session:
         digests: whether its contents are digested.
         overwrites: targets whose foreign data may be deleted -> the listing of that data.
         launch: the gang that builds its one target; None: no gang does.
+        locks: the kernel's locks on its outputs; None: only documents keep others out.
+        announcer: announces targets that only these locks keep.
 
     """
 
@@ -86,11 +92,34 @@ class Session:
     digests: bool = False
     overwrites: Mapping[int, str] = field(default_factory=dict)
     launch: Launch | None = None
+    locks: KernelLocks | None = None
+    announcer: Announcer = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Make the announcer; its thread starts with the first target."""
+        announcer = Announcer(self.announce_after)
+        object.__setattr__(self, "announcer", announcer)
+
+    def let_go(self, holding: Holding) -> None:
+        """Let go of a target: its attempt has ended, or was given up."""
+        self.announcer.forget(holding)
+        holding.unlock()
+
+    def close(self) -> None:
+        """End what the session started, once nothing more is built."""
+        self.announcer.close()
+        if self.locks is not None:
+            self.locks.close()
 
     @property
     def register_after(self) -> float:
         """Seconds a body runs before its lease is handed to the keeper."""
         return self.time_to_live * REGISTER_AFTER
+
+    @property
+    def announce_after(self) -> float:
+        """Seconds after which a target is announced that only the kernel's lock keeps."""
+        return self.time_to_live * ANNOUNCE_AFTER
 
     def has_expired(self, held_since: float) -> bool:
         """Return whether another run may have taken over a lease, as this process stood still.
@@ -121,6 +150,10 @@ class Session:
         """
         if (lease.run, lease.pid, lease.boot) == (self.run, os.getpid(), self.host.boot):
             return not self.is_worked_on(index, lease)
+        if lease.lock and self.locks is not None:
+            output = self.targets.all[index].output_path
+            if self.locks.is_free(output, lease.lock):
+                return not self.is_worked_on(index, lease)
         return is_abandoned(self.host, lease, self.log_path(index, lease))
 
     def is_worked_on(self, index: int, lease: Lease) -> bool:

@@ -28,6 +28,7 @@ class StepLog:
         redactor: knows the secrets.
         limit: bytes it may grow to.
         clock: the Unix time.
+        makes_folder: whether its folder is made, too, in the one above.
 
     """
 
@@ -37,8 +38,10 @@ class StepLog:
         redactor: Redactor,
         limit: int = LIMIT,
         clock: Callable[[], float] = time.time,
+        *,
+        makes_folder: bool = False,
     ) -> None:
-        self._file = _CutFile(path, limit)
+        self._file = _CutFile(path, limit, makes_folder=makes_folder)
         self._lines = LogLines(redactor)
         self._clock = clock
 
@@ -82,15 +85,18 @@ def add_line(path: str, text: str, now: float) -> None:
 class _CutFile:
     """A file to append to; when it grows over its limit, its middle is cut out."""
 
-    def __init__(self, path: str, limit: int) -> None:
+    def __init__(self, path: str, limit: int, *, makes_folder: bool) -> None:
         self._path, self._limit = path, limit
         self._folder = _folder_of(path)
+        self._above = _folder_of(os.path.dirname(path)) if makes_folder else None
         self._descriptor = -1
         self._size = self._head = self._cut = 0
 
     def write(self, data: bytes) -> None:
         if self._descriptor < 0:
-            if _folder_of(self._path) != self._folder:
+            if self._folder is None and self._above is not None:
+                self._make_folder()
+            elif _folder_of(self._path) != self._folder:
                 raise NotADirectoryError(f"the folder of {self._path} is another one now")
             self._descriptor = open_own(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
             self._size = os.fstat(self._descriptor).st_size
@@ -100,6 +106,13 @@ class _CutFile:
             data = data[written:]
         if self._size > self._limit:
             self._cut_middle()
+
+    def _make_folder(self) -> None:
+        """Make the folder of the log in that of the output, which is the one it was."""
+        if _folder_of(os.path.dirname(self._path)) != self._above:
+            raise NotADirectoryError(f"the folder of {self._path} is another one now")
+        with suppress(FileExistsError):
+            os.mkdir(os.path.dirname(self._path))
 
     def close(self) -> None:
         if self._descriptor >= 0:

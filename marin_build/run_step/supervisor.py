@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from marin_build.errors import MarinBuildError, StoppedError, StoreAwayError
@@ -21,11 +21,13 @@ from marin_build.protocol import layout
 from marin_build.protocol.acquire import Claimant, Finished, Foreign, Held
 from marin_build.protocol.held_target import Holding
 from marin_build.protocol.lease import TIME_TO_LIVE, Lease, boot_clock, process_start
+from marin_build.protocol.quick_holding import QuickHolding
 from marin_build.protocol.record_reader import readable_record
 from marin_build.run_step.attempt import Attempt
 from marin_build.run_step.end_attempt import end_attempt
 from marin_build.run_step.patient_store import Patience, patiently
 from marin_build.run_step.workers import INTERRUPTED, hear_interrupt
+from marin_build.store.begun_folder import begin_folder
 from marin_build.workspace.workspace import current_workspace
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
     from marin_build.pipeline.retries import Cause
     from marin_build.protocol.foreign_data import ForeignData
+    from marin_build.protocol.quick_holding import Beginning
     from marin_build.protocol.record_reader import Built
     from marin_build.run_step.body import Bodies, Done, Request
     from marin_build.run_step.session import Session
@@ -62,20 +65,17 @@ def build_target(
         bookkeeping: held while the store is read and written, but not while the body runs.
 
     """
+    held: Holding | None = None
     try:
         with bookkeeping, patiently(session.store, Patience(asked_to_end)):
             if (refused := refusal(session, start.index)) is not None:
                 return refused
             got = _acquire(session, start, asked_to_end)
-            if isinstance(got, Foreign):
-                return _foreign_data(session, start.index, got.data)
-            if isinstance(got, Finished):
-                return finished_elsewhere(session, start.index, got)
-            if isinstance(got, Held):
-                return ended.Held(got.lease, got.version)
             if not isinstance(got, Holding):
-                return got
-            attempt = Attempt(session, start.index, got)
+                return _not_ours(session, start.index, got)
+            held, attempt = got, Attempt(session, start.index, got)
+            if isinstance(got, QuickHolding):
+                session.announcer.watch(got, lambda: bodies.signal(start.index, signal.SIGKILL))
             if start.refusal:
                 attempt.give_up(start.refusal)
                 return ended.Stopped(start.refusal)
@@ -84,7 +84,7 @@ def build_target(
                 return stopped
             if (committed := attempt.commit_finished()) is not None:
                 return committed
-            spoiled = attempt.prepare()
+            spoiled = attempt.prepare(makes_log=bodies.makes_logs)
         done = spoiled or _runner(session, start.index, got, bodies, asked_to_end)(
             slot, attempt.request(start.gpus), tell
         )
@@ -106,6 +106,20 @@ def build_target(
         return ended.Failed(0, 1, error.with_reason, hint=error.hint or "", cause=cause)
     except OSError as error:
         return _disk_failed(session, error)
+    finally:
+        if held is not None:
+            session.let_go(held)
+
+
+def _not_ours(
+    session: Session, index: int, got: Held | Finished | Foreign | ended.Outcome
+) -> ended.Outcome:
+    """Return the end of a target that we did not get."""
+    if isinstance(got, Foreign):
+        return _foreign_data(session, index, got.data)
+    if isinstance(got, Finished):
+        return finished_elsewhere(session, index, got)
+    return ended.Held(got.lease, got.version) if isinstance(got, Held) else got
 
 
 def _disk_failed(session: Session, error: OSError) -> ended.Failed:
@@ -122,7 +136,7 @@ def _disk_failed(session: Session, error: OSError) -> ended.Failed:
 def _acquire(
     session: Session, start: Start, asked_to_end: Callable[[], str]
 ) -> Holding | Held | Finished | Foreign | ended.Outcome:
-    claimant = replace(claimant_of(session, start), may_clear=_may_clear(session, start))
+    claimant = claimant_of(session, start, may_clear=_may_clear(session, start), begin=begin_folder)
     if session.launch is None:
         return claimant.acquire(start.seen)
     from marin_build.run_step.leader_lease import acquire_as_leader
@@ -212,8 +226,21 @@ def _refuse_readers_of_adopted(session: Session, index: int, built: Built) -> No
         session.refused.update(dict.fromkeys(readers, stopped))
 
 
-def claimant_of(session: Session, start: Start) -> Claimant:
-    """Return the claimant of a target, which acquires it for a run."""
+def claimant_of(
+    session: Session,
+    start: Start,
+    *,
+    may_clear: Callable[[ForeignData], bool] | None = None,
+    begin: Callable[[str, str, bytes], Beginning | None] | None = None,
+) -> Claimant:
+    """Return the claimant of a target, which acquires it for a run.
+
+    Args:
+        session: the run.
+        start: which target, with which nonce.
+        may_clear, begin: see `Claimant`.
+
+    """
     target, pid, now = session.targets.all[start.index], os.getpid(), time.time()
     return Claimant(
         session.store,
@@ -238,6 +265,9 @@ def claimant_of(session: Session, start: Start) -> Claimant:
         force=start.force,
         forced_over=start.forced_over,
         stale_version=start.stale_version,
+        may_clear=may_clear,
+        locks=session.locks,
+        begin=begin,
     )
 
 

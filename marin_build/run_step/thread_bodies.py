@@ -12,7 +12,7 @@ import os
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, TextIO, cast
 
@@ -26,6 +26,7 @@ from marin_build.run_step.owed_threads import OwedThreads, join_owed
 from marin_build.run_step.resource_usage import THREAD, Meter
 from marin_build.run_step.step_log import StepLog
 from marin_build.workspace.own_files import open_own
+from marin_build.workspace.own_folder import make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,6 +42,7 @@ class ThreadBodies:
     def __init__(self, session: Session) -> None:
         self._session = session
         self.is_spent = False
+        self.makes_logs = True
         self._running: dict[int, tuple[float, Request]] = {}
         self._kept: set[int] = set()
         self._lock = threading.Lock()  # guards both: bodies end while `tend` reads
@@ -65,10 +67,11 @@ class ThreadBodies:
             with self._logs.to(log), self._threads.of_this() as owed:
                 end = partial(join_owed, owed, tell)
                 if not isinstance(target.step.fn, Command):
-                    with _held(request.log):
+                    with nullcontext() if request.is_locked else _held(request.log):
                         if self._session.has_expired(request.held_since):
                             return EXPIRED
                         return run_body(target, Meter.begin(THREAD), end=end)
+                make_folder(os.path.dirname(request.log))
                 command = self._commands[request.index] = CommandSession(request, log.write)
                 with command.open():
                     if self._session.has_expired(request.held_since):
@@ -141,6 +144,7 @@ class ThreadBodies:
 @contextmanager
 def _held(path: str) -> Iterator[None]:
     """Lock a log, for `still_written`."""
+    make_folder(os.path.dirname(path))
     log = open_own(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
     try:
         fcntl.flock(log, fcntl.LOCK_EX)
@@ -153,7 +157,7 @@ class _SharedLog:
     """A log that a step and the command it runs write to, each in a thread of its own."""
 
     def __init__(self, path: str, redactor: Redactor, limit: int) -> None:
-        self._log, self._lock = StepLog(path, redactor, limit), threading.Lock()
+        self._log, self._lock = StepLog(path, redactor, limit, makes_folder=True), threading.Lock()
 
     def write(self, data: bytes) -> None:
         """Take what was printed."""

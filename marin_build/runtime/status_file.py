@@ -19,8 +19,10 @@ from marin_build.protocol.status import (
     parse_status,
 )
 from marin_build.protocol.tombstone import readable_tombstone, take_away
+from marin_build.store.kernel_locks import locks_around
 from marin_build.store.open_store import open_store
 from marin_build.text.readable import did_you_mean
+from marin_build.workspace.places import is_url
 from marin_build.workspace.workspace import absolute_prefix
 
 __all__ = [
@@ -180,6 +182,7 @@ def new_lock(output: str, worker: str) -> PathLock:
         is_worked_on=lambda lease: is_worked_on(
             here(), lease, layout.log_path(output, lease.attempt)
         ),
+        locks=locks_around(output) if not is_url(output) else None,
     )
 
 

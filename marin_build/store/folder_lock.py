@@ -62,7 +62,7 @@ def locked_folder(path: str, *, is_shared: bool, create: bool = False) -> Iterat
         except OSError as error:
             raise store_error("lock", path, error) from error
         try:
-            _take_lock(descriptor, locked)
+            take_lock(descriptor, locked)
             if is_there := _is_in_place(descriptor, locked):
                 yield
         except OSError as error:
@@ -87,8 +87,13 @@ def _is_in_place(descriptor: int, path: str) -> bool:
         return False
 
 
-def _take_lock(descriptor: int, path: str) -> None:
-    """Take the lock. A process that holds it for long is frozen, but may wake up and write."""
+def take_lock(descriptor: int, path: str) -> None:
+    """Take the lock of an open folder. Who holds it for long is frozen, but may wake up and write.
+
+    Raises:
+        StoreError: a process holds it and does not go on.
+
+    """
     deadline = time.monotonic() + LOCK_PATIENCE
     for number in itertools.count(1):
         try:

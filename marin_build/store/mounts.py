@@ -11,17 +11,31 @@ from marin_build.workspace.own_files import open_own
 
 SHARED = ("nfs", "cifs", "smb", "lustre", "gpfs", "ceph", "beegfs", "afs", "gluster", "9p", "fuse")
 """How the types of file systems begin that several machines may have mounted."""
+OF_ONE_MACHINE = frozenset(
+    ("ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "zfs", "bcachefs", "jfs", "tmpfs", "ramfs",
+     "overlay")
+)  # fmt: skip
+"""The types of file systems whose kernel is the only one that has them mounted."""
+_MOUNTS = "/proc/self/mountinfo"
 _BUSY = 75
 
 
-def is_shared(folder: str, mounts: str = "/proc/self/mountinfo") -> bool:
+def is_shared(folder: str, mounts: str = _MOUNTS) -> bool:
     """Return whether a folder, or what will be its parent, may be mounted by other machines."""
+    return file_system_of(folder, mounts).startswith(SHARED)
+
+
+def file_system_of(folder: str, mounts: str = _MOUNTS) -> str:
+    """Return the type of the file system of a folder, or of what will be its parent: `ext4`.
+
+    Empty where the system does not tell.
+    """
     path = os.path.realpath(folder)
     try:
         with open(mounts, encoding="utf-8", errors="surrogateescape") as stream:
             lines = stream.readlines()
     except OSError:
-        return False
+        return ""
     best, kind = "", ""
     for line in lines:
         # man 5 proc: the mount point is field 5; the type follows ` - `
@@ -30,7 +44,7 @@ def is_shared(folder: str, mounts: str = "/proc/self/mountinfo") -> bool:
         inside = path == point or path.startswith(point.rstrip("/") + "/")
         if inside and len(point) >= len(best):
             best, kind = point, right.split(" ", 1)[0]
-    return kind.startswith(SHARED)
+    return kind
 
 
 def probe_locks(folder: str) -> None:

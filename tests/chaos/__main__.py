@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 
 from tests.chaos.rounds import play
-from tests.chaos.schedule import Schedule
+from tests.chaos.schedule import QUICK_FROM, Schedule
 
 REPORT_EVERY = 300.0
 """Seconds between two reports."""
@@ -20,7 +20,9 @@ REPORT_EVERY = 300.0
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos")
     parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument(
+        "--first", type=int, default=0, help=f"the first seed; from {QUICK_FROM} on, quick rounds"
+    )
     parser.add_argument("--jobs", type=int, default=2, help="rounds at once")
     parser.add_argument("--seed", type=int, help="play only this round, and print it")
     parser.add_argument("--times", type=int, default=1, help="so often")

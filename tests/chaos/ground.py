@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from tests.e2e.support import MARKER, OUTPUTS, PROGRAM, Project
 from tests.servers.faults import Fault
 
-from .schedule import LEASE
 from .work import PIPELINE, SCRIPT, steps_module
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from .schedule import Schedule
 
 BUCKET = "outputs"
+_PROFILE = '[profiles.documents]\nlease_by = "documents"\n'
 
 
 @dataclass(slots=True)
@@ -71,7 +71,7 @@ class Ground:
         os.mkfifo(self._folder / "never")
         (self._folder / "work.sh").write_text(SCRIPT)
         project.environment["CHAOS"] = str(self._folder)
-        project.write("marin-build.toml", f"lease = {LEASE}\n")
+        project.write("marin-build.toml", f"lease = {schedule.lease}\n{_PROFILE}")
         project.write("steps.py", steps_module(schedule.steps))
         project.pipeline(PIPELINE)
         if self._server is not None:
@@ -97,6 +97,8 @@ class Ground:
                 command = ["bash", "saved/run.sh"]
             case "make":
                 command = ["make", "-j2", "-f", "saved/Makefile"]
+            case "documents":
+                command = [str(PROGRAM), "apply", "-j", "3", "--profile", "documents"]
             case isolation:
                 command = [str(PROGRAM), "apply", "-j", "3", "--isolation", isolation]
         marker = uuid.uuid4().hex

@@ -32,8 +32,6 @@ LOOK = 0.02
 """Seconds between two looks at what goes on."""
 SCAN = 0.1
 """Seconds between two looks at all processes of the machine."""
-MEET = 1.0
-"""Seconds in which a victim of the kind that is wanted may appear."""
 PATIENCE = 300.0
 """Seconds without any progress after which a run counts as hung, on a crowded machine."""
 GONE = 30.0
@@ -138,7 +136,8 @@ class _Round:
         kinds = FREEZES if strike.number == signal.SIGSTOP else KINDS
         first = kinds.index(strike.kind)
         others = [kind for kind in kinds[first + 1 :] + kinds[:first] if kind not in EARLY]
-        until = time.monotonic() + MEET
+        meet = self._schedule.meet
+        until = time.monotonic() + meet
         while not self._struck(strike):
             if not self._pass(SCAN):
                 return
@@ -146,7 +145,7 @@ class _Round:
                 continue
             if any(self._struck(replace(strike, kind=kind)) for kind in others):
                 return
-            if late > 5 * MEET:
+            if late > 5 * meet:
                 self.tally.counts["strikes that met nobody"] += 1
                 return
 
@@ -176,6 +175,7 @@ class _Round:
                 send(pids, strike.number)
                 send(pids, signal.SIGCONT)
             self.tally.counts[f"kill {strike.kind}"] += 1
+            self.tally.counts["processes killed"] += len(pids)
             self._note_fall(strike, run, family, time_)
         self._ground.say(
             f"{strike}: {run.way} {run.process.pid}, {pids}; there were {family.by_kind}"

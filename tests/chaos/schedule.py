@@ -10,6 +10,9 @@ from .work import Step
 
 LEASE = 2
 """Seconds: freezes go beyond it."""
+QUICK_FROM = 100_000
+"""Seeds from here on draw quick rounds: many steps, most of them over before they are announced,
+and a strike every few tenths of a second."""
 KINDS = (
     "script", "child", "body", "keeper", "template", "guard", "applier", "front",
     "ours", "nearly", "group", "everything",
@@ -17,6 +20,8 @@ KINDS = (
 """What is struck: one process of a kind (see victims.py); or all of ours at once, all of ours but
 one, the process group that was started, all of ours with all that the steps started."""
 FREEZES = (*KINDS[:8], "ours", "everything")
+_OFTEN = ("body",) * 14 + ("script",) * 14 + ("child",) * 6
+"""Who is struck the most in quick rounds: the run goes on, and tries the step again."""
 EARLY = ("applier", "front", "group", "ours")
 """Kinds that are there before any work is."""
 _ENDS = {
@@ -67,6 +72,8 @@ class Schedule:
         ways: how each is started: an isolation, "run.sh" or "make"; begun again when used up.
         strikes: in order.
         unlocks: whether what is left running is killed by `unlock --kill`, or waited for.
+        lease: seconds a lease lives; a target is announced after a sixtieth of it.
+        meet: seconds in which a victim of the kind that is wanted may appear.
 
     """
 
@@ -78,6 +85,8 @@ class Schedule:
     ways: tuple[str, ...]
     strikes: tuple[Strike, ...]
     unlocks: bool
+    lease: int = LEASE
+    meet: float = 1.0
 
     @classmethod
     def of(cls, seed: int, *, is_remote: bool | None = None) -> Schedule:
@@ -85,9 +94,11 @@ class Schedule:
 
         Args:
             seed: any number.
-            is_remote: None: one round of six is.
+            is_remote: None: one round of six is, of those that are not quick.
 
         """
+        if seed >= QUICK_FROM:
+            return cls._quick(seed)
         dice = random.Random(f"chaos {seed}")
         remote = dice.random() < 1 / 6
         remote = remote if is_remote is None else is_remote
@@ -103,13 +114,41 @@ class Schedule:
             unlocks=dice.random() < 0.5,
         )
 
+    @classmethod
+    def _quick(cls, seed: int) -> Schedule:
+        """Draw a round of quick steps on a local disk, where the kernel's locks are leases.
+
+        One round of four has runs that use documents alone; those before them see no mark yet.
+        """
+        dice = random.Random(f"chaos {seed}")
+        isolations = ("process", "worker", "thread", "process", "worker", "run.sh", "make")
+        ways = [dice.choice(isolations) for _ in range(24)]
+        if dice.random() < 1 / 4:
+            for place in range(dice.randint(1, 6), len(ways), 2):
+                ways[place] = "documents"
+        names = tuple(f"s{number:02}" for number in range(dice.randint(12, 30)))
+        steps = [_quick_step(dice, name) for name in names]
+        return cls(
+            seed=seed,
+            steps=(*steps, _quick_step(dice, "end", needs=names)),
+            is_remote=False,
+            faults=0.0,
+            appliers=dice.choice((2, 3)),
+            ways=tuple(ways),
+            strikes=tuple(_quick_strike(dice) for _ in range(dice.randint(150, 250))),
+            unlocks=dice.random() < 0.5,
+            lease=dice.choice((LEASE, 60, 60)),
+            meet=0.1,
+        )
+
     def __str__(self) -> str:
         """Return it in lines, for people."""
         place = f"a bucket with faults {self.faults}" if self.is_remote else "a folder"
         after = "unlocks" if self.unlocks else "waits"
         ways = " ".join(self.ways)
         lines = [
-            f"seed {self.seed}: {self.appliers} appliers in {place}, {after}; {ways}",
+            f"seed {self.seed}: {self.appliers} appliers in {place}, {after}, "
+            f"leases of {self.lease} s; {ways}",
             *(f"  step {step}" for step in self.steps),
             *(f"  {strike}" for strike in self.strikes),
         ]
@@ -130,6 +169,30 @@ def _step(dice: random.Random, name: str, *, is_remote: bool, needs: tuple[str, 
         writers += [writer for writer in possible if dice.random() < 0.6]
     lines, pause = dice.choice(((3, 0.05), (10, 0.1), (10, 0.2), (8, 0.4), (30, 0.1), (40, 0.2)))
     return Step(name, kind, tuple(writers), lines, pause, dice.random() < 0.5, needs)
+
+
+def _quick_step(dice: random.Random, name: str, needs: tuple[str, ...] = ()) -> Step:
+    """Draw a step of milliseconds, of about the second after which it is announced, or longer."""
+    kind = dice.choice(("function", "command"))
+    writers = ["self"]
+    for writer in ("child", "away") if kind == "command" else ("away",):
+        if dice.random() < 0.3:
+            writers.append(writer)
+    lines, pause = dice.choice(
+        ((1, 0.01), (2, 0.01), (4, 0.01), (8, 0.1), (10, 0.1), (12, 0.1), (30, 0.1), (60, 0.1))
+    )
+    stubborn = dice.random() < 0.3
+    return Step(name, kind, tuple(writers), lines, pause, stubborn, needs, retries=200)
+
+
+def _quick_strike(dice: random.Random) -> Strike:
+    after = round(dice.choice((0.0, dice.uniform(0, 0.1), dice.uniform(0.0, 0.4))), 2)
+    if dice.random() < 0.1:
+        thaw = round(dice.choice((dice.uniform(0.05, 0.5), dice.uniform(0.8, 3.0))), 2)
+        return Strike(after, dice.choice(FREEZES), signal.SIGSTOP, thaw, dice.randrange(1 << 16))
+    kind = dice.choice((*KINDS, *_OFTEN))
+    number = dice.choice(_ENDS.get(kind, (signal.SIGKILL,)))
+    return Strike(after, kind, number, 0.0, dice.randrange(1 << 16))
 
 
 def _strike(dice: random.Random) -> Strike:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,14 +52,37 @@ class _Process:
     reads_log: bool
 
 
+_others: dict[int, int] = {}
+"""Processes that are of no run: their ids, and when they began. Not read again: it takes long."""
+
+
 def families() -> dict[str, Family]:
     """Return the processes of all runs that live: marker of a run -> its family."""
     by_marker: dict[str, dict[int, _Process]] = {}
     for folder in Path("/proc").iterdir():
-        if folder.name.isdigit() and (found := _read(folder)) is not None:
+        if not folder.name.isdigit() or _is_other(folder):
+            continue
+        if (found := _read(folder)) is not None:
             marker, process = found
             by_marker.setdefault(marker, {})[process.pid] = process
     return {marker: _family(processes) for marker, processes in by_marker.items()}
+
+
+def _is_other(folder: Path) -> bool:
+    """Return whether a process is of no run; a young one may become one, by `exec`."""
+    pid = int(folder.name)
+    with contextlib.suppress(OSError):
+        began = folder.stat().st_ctime_ns
+        if _others.get(pid) == began:
+            return True
+        if MARKER.encode() not in (folder / "environ").read_bytes():
+            if time.time_ns() - began > _SETTLED_NS:
+                _others[pid] = began
+            return True
+    return False
+
+
+_SETTLED_NS = 30 * 10**9
 
 
 def _read(folder: Path) -> tuple[str, _Process] | None:

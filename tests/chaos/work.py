@@ -26,6 +26,7 @@ class Step:
         pause: seconds between two lines.
         stubborn: whether its processes ignore SIGTERM and SIGHUP.
         needs: names of the steps whose outputs it reads.
+        retries: how often a run tries it again, at once.
 
     """
 
@@ -36,6 +37,7 @@ class Step:
     pause: float
     stubborn: bool
     needs: tuple[str, ...] = ()
+    retries: int = 0
 
     def __str__(self) -> str:
         """Return it in a line."""
@@ -91,7 +93,7 @@ note end
 PIPELINE = r"""
 import contextlib, fcntl, os, random, signal, threading, time
 
-from marin_build import command, step
+from marin_build import Retries, command, step
 from steps import STEPS
 
 CHAOS = os.environ["CHAOS"]
@@ -193,7 +195,20 @@ def work(
         note("end", name, identity)
 
 
-def call(name, kind, writers, lines, pause, stubborn, needs, made):
+def again(made, retries):
+    if not retries:
+        return made
+    causes = ("app", "infra", "oom")
+    return made.options(retries=Retries(
+        limit=retries, infra=retries, on=causes, wait=0.0, longest_wait=0.0
+    ))
+
+
+def call(name, kind, writers, lines, pause, stubborn, needs, retries, made):
+    return again(declared(name, kind, writers, lines, pause, stubborn, needs, made), retries)
+
+
+def declared(name, kind, writers, lines, pause, stubborn, needs, made):
     deps = {need: made[need] for need in needs}
     if kind == "command":
         words = f"{'+'.join(writers)} {lines} {pause} {'stubborn' if stubborn else 'meek'}"
@@ -209,13 +224,15 @@ def call(name, kind, writers, lines, pause, stubborn, needs, made):
 
 def pipeline():
     made = {}
-    for declared in STEPS:
-        made[declared[0]] = call(*declared, made)
+    for row in STEPS:
+        made[row[0]] = call(*row, made)
     return [made[STEPS[-1][0]]]
 """
 
 
 def steps_module(steps: tuple[Step, ...]) -> str:
     """Return the module that tells the pipeline its steps."""
-    rows = [(s.name, s.kind, s.writers, s.lines, s.pause, s.stubborn, s.needs) for s in steps]
+    rows = [
+        (s.name, s.kind, s.writers, s.lines, s.pause, s.stubborn, s.needs, s.retries) for s in steps
+    ]
     return f"STEPS = {rows!r}\n"

@@ -360,6 +360,12 @@ class Project:
             **(extra or {}),
         }
 
+    def use_documents(self) -> None:
+        """Have leases, RUNNING and attempts written for quick steps, too, as in a bucket."""
+        said = 'lease_by = "documents"\n'
+        path = self.root / "marin-build.toml"
+        path.write_text(said + (path.read_text() if path.exists() else ""))
+
     def write(self, name: str, text: str | bytes) -> Path:
         """Write a file of the project."""
         path = self.root / name

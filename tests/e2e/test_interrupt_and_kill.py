@@ -88,7 +88,7 @@ def test_an_interrupt_ends_what_runs_and_frees_it(
     assert end_of([pid]) == []
     assert running.wait_until_all_gone() == {}
     target = project.output_of(name).name
-    assert f"  cut short {target}\n" in done.out
+    assert f"  interrupted {target}\n" in done.out
     assert done.err == (
         "interrupted: ending 1 running step; a second Ctrl-C kills it\n"
         f"to go on: marin-build apply {name}\n"
@@ -243,7 +243,7 @@ def test_a_step_that_ends_well_after_the_interrupt_is_kept(project: Project, gat
     gate.let_go()
     assert running.wait().code == 130
     assert project.status_of("slow") == "SUCCESS"
-    assert project.run("apply").out.startswith("nothing to do: 1 target is built\n")
+    assert project.run("apply").out.startswith("nothing to do: 1 target is reused\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -406,6 +406,7 @@ def test_a_step_is_not_built_beside_a_body_that_still_lives(project: Project, ga
 @pytest.fixture
 def sealed(project: Project) -> Project:
     """A target whose attempt was sealed by somebody who then lost the power."""
+    project.use_documents()
     project.pipeline(DIAMOND)
     assert project.run("apply", "left").code == 0
     output = project.output_of("left")

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from marin_build.errors import MarinBuildError, StoppedError
 from marin_build.protocol.acquire import Claimant, Finished, Foreign, Held
 from marin_build.protocol.documents import FileEntry, Provenance, Publication, Record
-from marin_build.protocol.held_target import Holding, newest_attempt
+from marin_build.protocol.held_target import Holding
 from marin_build.protocol.lease import Lease
 from marin_build.protocol.look import Seen, Watch, look
 from marin_build.protocol.manifest import manifest_of
+from marin_build.protocol.newest_attempt import newest_attempt
 from marin_build.protocol.state_machine import Event, see
 from marin_build.run_step.output_folder import clear_leftovers
 from tests.sim.bucket import Client

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from marin_build.store.base import Blob
+
     Mutation = Callable[[pytest.MonkeyPatch], None]
 
     from marin_build.protocol.documents import Publication
@@ -178,15 +180,15 @@ def reuse_the_number(patch: pytest.MonkeyPatch) -> None:
             self.store = store
 
     patch.setattr(Holding, "_write_attempt", write_attempt)
-    patch.setattr(Claimant, "_next_attempt", lambda _self, _seen: 1)
+    patch.setattr(Claimant, "_next_attempt", lambda _self, _seen, _record: 1)
 
 
 def keep_the_number(patch: pytest.MonkeyPatch) -> None:
     """Whoever takes over goes on under the number of the dead."""
     real = Claimant._next_attempt
 
-    def next_attempt(self: Claimant, seen: Seen) -> int:
-        return seen.lease.attempt if seen.lease is not None else real(self, seen)
+    def next_attempt(self: Claimant, seen: Seen, record: Blob | None) -> int:
+        return seen.lease.attempt if seen.lease is not None else real(self, seen, record)
 
     patch.setattr(Claimant, "_next_attempt", next_attempt)
 
@@ -298,7 +300,7 @@ MUTATIONS: tuple[Mutation, ...] = (
 )
 RARE: dict[Mutation, int] = {
     publish_unconditionally: 1_290,
-    trust_an_old_look: 120,
+    trust_an_old_look: 11_200,
     publish_an_old_seal: 17_300,
     leave_the_old_artifact: 2_500,
     start_without_looking: 230,

@@ -57,6 +57,10 @@ class Host:
         """What the machine believes the date to be."""
         return self._wall_zero + self._rate * now
 
+    def jump(self, seconds: float) -> None:
+        """Have a person, or a time server, set another date."""
+        self._wall_zero += seconds
+
 
 class Actor:
     """A process, or a thread of one."""
@@ -168,6 +172,8 @@ class World:
         self._count = 0
         self.failure: Exception | None = None
         self.nobody = Actor(self, Host("nowhere", random), "network")
+        self.current = self.nobody
+        """Whose turn it is."""
 
     def at(self, after: float, actor: Actor, token: int, call: Callable[[], None] | None) -> None:
         """Schedule an actor, or a call of one."""
@@ -214,7 +220,7 @@ class World:
                 self._count += 1
                 heapq.heappush(heap, (frozen, self._count, actor, token, call))
                 continue
-            self.now = instant
+            self.now, self.current = instant, actor
             if instant > until:
                 self.violate("nothing comes to an end")
             elif call is not None:

@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING
 from marin_build.errors import MarinBuildError
 from marin_build.plan.graph_shape import upstream
 from marin_build.protocol import layout
+from marin_build.protocol.builder_note import read_note
 from marin_build.protocol.holder import own_lease
 from marin_build.protocol.lease import parse_lease
 from marin_build.protocol.record_reader import readable_record
 from marin_build.protocol.status import STATUS_LET_GO, STATUS_SUCCESS, readable_status
 from marin_build.run_step.delete_output import Deleter, Deletion, holding, new_id
+from marin_build.store.kernel_locks import KernelLocks
+from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -78,7 +81,7 @@ def _consumers(plan: Plan) -> dict[int, list[int]]:
 
 
 def _to_delete(loaded: Loaded, plan: Plan, consumers: dict[int, list[int]]) -> list[int]:
-    """Return the temp targets that are built and not needed, or whose deletion was cut short."""
+    """Return the temp targets that are built and not needed, or whose deletion was interrupted."""
     involved = sorted({*consumers, *(reader for each in consumers.values() for reader in each)})
     status = dict(zip(involved, _read(loaded, plan, layout.STATUS, involved), strict=True))
     done = {
@@ -124,9 +127,17 @@ def _delete(loaded: Loaded, plan: Plan, index: int) -> bool:
                 lease = parse_lease(blob.data, place.output_path)
                 if not lease.is_sealed and is_held(place.id, place.output_path, lease):
                     return True
-        return False
+        places = [plan.targets.all[reader] for reader in readers]
+        notes = [(it, read_note(loaded.store, it.output_path)) for it in places]
+        return any(note and is_held(it.id, it.output_path, note) for it, note in notes)
 
     lease = replace(own_lease(loaded.host.worker), run=new_id())
-    deleter = Deleter(loaded.store, loaded.workspace.prefix, lease, is_held)
-    done = deleter.let_go(target.output_path, target.id, status.version, is_used)
+    prefix = loaded.workspace.prefix
+    locks = None if is_url(prefix) else KernelLocks(prefix, create=False)
+    deleter = Deleter(loaded.store, prefix, lease, is_held, locks=locks)
+    try:
+        done = deleter.let_go(target.output_path, target.id, status.version, is_used)
+    finally:
+        if locks is not None:
+            locks.close()
     return done is Deletion.DONE

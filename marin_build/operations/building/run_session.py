@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from marin_build.run_step.session import Session
     from marin_build.store.base import Store
     from marin_build.store.durability import Syncing
+    from marin_build.store.kernel_locks import KernelLocks
 
 
 _JOB_VARIABLE = "MARIN_BUILD_JOB"
@@ -135,6 +136,7 @@ def make_session(
         from marin_build.run_step.patient_store import PatientStore
 
         store = PatientStore(store)
+    locks = _locks(loaded) if lease and launch is None else None
     return Session(
         store=store,
         targets=plan.targets,
@@ -159,9 +161,24 @@ def make_session(
         digests=loaded.settings.digests,
         overwrites=plan.overwrites,
         code=CodeWatch(plan.targets, [d.index for d in plan.of_kind(Kind.RUN)]),
-        inputs=Inputs(store, plan.targets, plan.snapshot.manifests),
+        inputs=Inputs(store, plan.targets, plan.snapshot.manifests, is_own_disk=locks is not None),
         launch=launch,
+        locks=locks,
     )
+
+
+def _locks(loaded: Loaded) -> KernelLocks | None:
+    """Return the kernel's locks below a local prefix, if they serve as leases there.
+
+    Raises:
+        StoreError: they do not, and the configuration insists on them.
+
+    """
+    if is_url(loaded.workspace.prefix):
+        return None
+    from marin_build.store.lease_choice import choose_locks
+
+    return choose_locks(loaded.workspace.prefix, loaded.settings.lease_by)
 
 
 def _queued_seconds(since: str, now: float) -> float | None:

@@ -12,6 +12,8 @@ from marin_build._version import __version__
 from marin_build.errors import MarinBuildError
 from marin_build.observe.try_store import try_store
 from marin_build.operations.checks.checkup import Checkup, Finding
+from marin_build.store.kernel_locks import why_not
+from marin_build.store.lease_choice import read_mark, way_without_mark
 from marin_build.store.mounts import is_shared, probe_locks
 from marin_build.store.open_store import open_store
 from marin_build.text.readable import bytes_text
@@ -79,6 +81,18 @@ def examine_prefix(prefix: str) -> Checkup:
         return Checkup("prefix", prefix, problem=MarinBuildError(f"cannot write: {error.strerror}"))
 
 
+def _leases(prefix: str) -> Finding:
+    """Say what keeps other runs out at a local prefix."""
+    if why := why_not(prefix):
+        return Finding(f"leases are documents: {why}")
+    if (said := read_mark(prefix)) is not None:
+        return Finding(
+            f"leases are documents, because of builders that do not see locks: {said}",
+            remedy=way_without_mark(prefix),
+        )
+    return Finding("leases are locks of the kernel, and documents of steps that take a second")
+
+
 def _prefix(prefix: str) -> Iterator[Finding]:
     store = open_store(prefix)
     if not store.conditional:
@@ -96,6 +110,8 @@ def _prefix(prefix: str) -> Iterator[Finding]:
         if os.path.isdir(prefix):
             probe_locks(prefix)
         yield Finding("on a file system that machines share; its locks hold between processes here")
+    if not is_url(prefix) and os.path.isdir(prefix):
+        yield _leases(prefix)
     if is_url(prefix):
         slow = trial.seconds > _SLOW
         yield Finding(

@@ -15,7 +15,9 @@ from marin_build.protocol.holder import own_lease
 from marin_build.protocol.latest import forget_latest
 from marin_build.protocol.tombstone import Tombstone, put_tombstone, take_away
 from marin_build.run_step.delete_output import Deleter, Deletion, empty_trash, holding, new_id
+from marin_build.store.kernel_locks import KernelLocks
 from marin_build.text.moments import stamp
+from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -130,7 +132,8 @@ class Worker:
     def carry_out(self, plan: GcPlan) -> None:
         """Do each step of a plan; one that fails does not stop the others."""
         lease = replace(own_lease(self.name), run=self.id, since=round(time.time(), 3))
-        deleter = Deleter(self.store, self.prefix, lease, self.is_held)
+        locks = None if is_url(self.prefix) else KernelLocks(self.prefix, create=False)
+        deleter = Deleter(self.store, self.prefix, lease, self.is_held, locks=locks)
         for step in plan.steps:
             if step.action is Action.WAIT:
                 continue
@@ -139,6 +142,8 @@ class Worker:
             except (MarinBuildError, OSError) as error:
                 said = _said(error)
             self.on_done(Done(step, said))
+        if locks is not None:
+            locks.close()
         for trash in plan.trash:
             empty_trash(trash)
 

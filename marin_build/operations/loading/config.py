@@ -12,6 +12,7 @@ from marin_build.engines.settings import NOT_A_SETTING, Table, read_table, setti
 from marin_build.errors import UsageError
 from marin_build.protocol.lease import TIME_TO_LIVE
 from marin_build.quick_dataclass import dataclass
+from marin_build.store.lease_by import LeaseBy  # noqa: TC001 - the checker reads it, too
 from marin_build.text.readable import did_you_mean
 from marin_build.workspace.configuration import CONFIG_FILE, read_configuration
 from marin_build.workspace.workspace import CodePolicy  # noqa: TC001 - the checker reads it, too
@@ -45,6 +46,8 @@ class Settings:
             `verify --content`: each file is read once more.
         lease: seconds a lease holds without being renewed; a holder renews it four times as often.
             If shorter, other runs go on sooner after a machine died, at the cost of more requests.
+        lease_by: what keeps other runs out on a local disk: `kernel`, its locks; `documents`, the
+            leases beside the outputs alone; `auto`, the locks where they hold for all.
         code: what a change of code does to steps without a policy: `report`, `rebuild`, `ignore`.
         on_drift: what `apply` does if code, environment or identity of a reused target drifted:
             `report` says so, `fail` builds nothing and ends with exit code 5.
@@ -80,6 +83,7 @@ class Settings:
     protect: bool = False
     digests: bool = False
     lease: float = TIME_TO_LIVE
+    lease_by: LeaseBy = "auto"
     code: CodePolicy | None = None
     on_drift: OnDrift = "report"
     templates: str | None = None

@@ -39,9 +39,6 @@ if TYPE_CHECKING:
     from marin_build.operations.loading.options import PipelineOptions
     from marin_build.pipeline.targets import Targets
 
-SEEN, TRUSTED, UNSTEADY, REFUSED = "seen once", "used", "unsteady", "refused"
-"""What is known of an analysis: one load gave it; a second one gave the same; it gave something
-else; it cannot be kept."""
 
 _ENOUGH = 2
 """Refusals in a row after which nothing is prepared that another one would make useless."""

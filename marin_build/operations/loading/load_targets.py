@@ -149,12 +149,13 @@ def store_of(steps: Iterable[StepSpec], prefix: str) -> Store:
 
 def store_of_targets(targets: Targets) -> Store:
     """Return the store of the outputs of targets."""
-    steps = (target.step for target in targets.all) if targets.have_own_places() else ()
+    steps = (targets.all[index].step for index in targets.traits.with_places)
     return store_of(steps, targets.workspace.prefix)
 
 
 def _remote_sources(graph: Graph) -> list[Source]:
-    sources = (source for step in graph.steps for source in step.inputs.values())
+    reading = sorted(graph.traits.with_inputs)
+    sources = (source for i in reading for source in graph.steps[i].inputs.values())
     remote = [source for source in sources if is_url(source.location)]
     return list({(it.location, it.include, it.exclude): it for it in remote}.values())
 
@@ -168,10 +169,10 @@ def _read_sources(graph: Graph, on_progress: OnProgress) -> bool:
 
     """
     errors: list[MarinBuildError] = []
-    remote, has_former = [], False
-    for step in graph.steps:
-        has_former = has_former or type(step.hash_attrs) is FormerlyTagged
-        for source in step.inputs.values():
+    remote, texts = [], graph.traits.with_texts
+    has_former = any(type(graph.steps[i].hash_attrs) is FormerlyTagged for i in texts)
+    for index in sorted(graph.traits.with_inputs):
+        for source in graph.steps[index].inputs.values():
             if is_url(source.location):
                 remote.append(source)
                 continue

@@ -60,7 +60,8 @@ class Declared:
 
     def warning_texts(self) -> list[str]:
         """Return warnings about undeclared files, lost threads, and unsteady identities."""
-        undeclared = undeclared_files((target.step for target in self.targets.all), self.workspace)
+        every, named = self.targets.all, sorted(self.targets.traits.with_texts)
+        undeclared = undeclared_files((every[index].step for index in named), self.workspace)
         texts = undeclared + lost_threads(self.pipeline.threads)
         if self.workspace.marin_era is not None:  # our own identities refuse such values
             from marin_build.pipeline.unsteady_identities import unsteady_identities

@@ -13,9 +13,9 @@ from marin_build.plan.decisions import Plan
 from marin_build.plan.selection import only_one
 from marin_build.plan.snapshot import Snapshot
 from marin_build.protocol.artifact import artifact_value, parse_artifact
-from marin_build.protocol.held_target import newest_attempt
 from marin_build.protocol.look import look
 from marin_build.protocol.manifest import missing_output
+from marin_build.protocol.newest_attempt import newest_attempt
 from marin_build.protocol.returned_value import UnsavableError
 from marin_build.run_step.commit_existing import Returned, commit_kept
 from marin_build.run_step.kept_output import files_of, kept_before, listed

@@ -9,9 +9,16 @@ from typing import TYPE_CHECKING
 from marin_build.operations.planning.choose_targets import choose
 from marin_build.plan.selection import only_one
 from marin_build.protocol.layout import local_log_path
-from marin_build.protocol.living_work import is_abandoned, kill_work, living_work
+from marin_build.protocol.living_work import (
+    is_abandoned,
+    is_worked_on,
+    kill_work,
+    living_work,
+)
 from marin_build.protocol.look import look
 from marin_build.protocol.unlock import Unlocked, unlock
+from marin_build.store.kernel_locks import locks_around
+from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
     from marin_build.operations.loading.loading import Loaded
@@ -32,6 +39,7 @@ class UnlockedTarget:
 
     target: str
     lease: Lease | None
+
     killed: tuple[Process, ...] = ()
 
 
@@ -63,6 +71,12 @@ def unlock_target(
         log = local_log_path(target.output_path, target.id, lease)
         return living_work(lease.nonce, log, lease.run)
 
+    def holder_died(lease: Lease) -> bool:
+        log = local_log_path(target.output_path, target.id, lease)
+        if lease.lock and _is_free(target.output_path, lease.lock):
+            return not is_worked_on(loaded.host, lease, log)
+        return is_abandoned(loaded.host, lease, log)
+
     killed: tuple[Process, ...] = ()
     if kill and lease is not None and not lease.is_sealed:
         killed, _ = kill_work(partial(left_working, lease))
@@ -71,10 +85,19 @@ def unlock_target(
         target.output_path,
         target=target.id,
         who=loaded.host.worker,
-        is_abandoned=lambda lease: is_abandoned(
-            loaded.host, lease, local_log_path(target.output_path, target.id, lease)
-        ),
+        is_abandoned=holder_died,
         left_working=left_working,
         force=force,
     )
     return UnlockedTarget(target.id, None if done is Unlocked.NONE_HELD else lease, killed)
+
+
+def _is_free(output: str, identity: str) -> bool:
+    """Return whether nobody holds the kernel's lock that a lease on a local output names."""
+    locks = None if is_url(output) else locks_around(output)
+    if locks is None:
+        return False
+    try:
+        return locks.is_free(output, identity)
+    finally:
+        locks.close()

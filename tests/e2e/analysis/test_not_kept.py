@@ -19,6 +19,12 @@ from marin_build import step
 def build(output: str, value: object = None) -> None: ...
 
 """
+HELPER = """\
+import datetime
+
+def year():
+    return datetime.date.today().year
+"""
 FIRST = HEAD.count("\n") + 1
 
 
@@ -130,9 +136,34 @@ CASES: dict[str, tuple[str, int | str | None, str]] = {
         2,
         "calls `pyarrow.parquet.read_table`",
     ),
+    "module as a value": (
+        "import helper\ndef use(it):\n    return it.year()\nVALUE = use(helper)",
+        "helper.py:4",
+        "clock",
+    ),
+    "function of a table": (
+        "from helper import year\nTABLE = {'y': year}\nVALUE = TABLE['y']()",
+        "helper.py:4",
+        "clock",
+    ),
+    "function by globals": (
+        (
+            "import datetime\ndef late(): return datetime.date.today().year\n"
+            "VALUE = globals()['late']()"
+        ),
+        1,
+        "clock",
+    ),
+    "attrgetter": (
+        "import datetime, operator\nVALUE = operator.attrgetter('date.today')(datetime)().year",
+        1,
+        "clock",
+    ),
+    "email": ("import email.utils\nVALUE = email.utils.localtime().year", 1, "clock"),
+    "getnode": ("import uuid\nVALUE = uuid.getnode() > 0", 1, "each process"),
     "numpy random": ("import numpy as np\nVALUE = np.random.rand() > 2", 1, "random"),
     "default_rng": ("import numpy as np\nVALUE = np.random.default_rng().random() > 2", 1, "rand"),
-    "module beside it": ("from helper import VALUE", "helper.py:2", "clock"),
+    "module beside it": ("from helper import year\nVALUE = year()", "helper.py:4", "clock"),
     "isatty": ("import sys\nVALUE = sys.stderr.isatty()", 1, "each process"),
 }
 
@@ -143,7 +174,7 @@ def test_it_is_not_kept_and_its_line_is_named(
 ) -> None:
     body, line, reason = CASES[case]
     (tmp_path / "gone.txt").write_text("")
-    (tmp_path / "helper.py").write_text("import datetime\nVALUE = datetime.date.today().year\n")
+    (tmp_path / "helper.py").write_text(HELPER)
     (tmp_path / "pipeline.py").write_text(_pipeline(body))
 
     load = loads.load(tmp_path)

@@ -102,7 +102,7 @@ changes = st.one_of(
 
 @given(
     st.lists(st.sampled_from(ASKED), min_size=1, max_size=6, unique=True),
-    st.lists(st.lists(changes, min_size=1, max_size=3), min_size=1, max_size=6),
+    st.lists(st.lists(changes, min_size=1, max_size=3), min_size=1, max_size=4),
 )
 def test_while_no_change_is_told_a_load_gives_the_same(
     loads: LoadProcess, asked: list[str], rounds: list[list[tuple[str, ...]]]

@@ -426,6 +426,23 @@ CASES = {
         {},
         _write("a", ""),
     ),
+    "clock of what a step calls": Case(
+        "import helper\nlate = step(helper.late)\nVALUE = 'x'.encode(), os.path.exists('a')\n"
+        "def pipeline():\n    return [late(), build(value=repr(VALUE))]",
+        {
+            "helper.py": "import datetime\ndef late(output: str): return encode()\n"
+            "def encode(): return datetime.datetime.now()\n"
+        },
+        _write("a", ""),
+    ),
+    "representation of environ": Case(
+        "VALUE = 'X_Y' in repr(os.environ)", after={"environ": {"X_Y": "1"}}
+    ),
+    "values of environ": Case(
+        "VALUE = sorted(os.environ.items())",
+        options={"environ": {"X_Y": "1"}},
+        after={"environ": {"X_Y": "2"}},
+    ),
     "clock of a step": Case(
         "import datetime, time, uuid\n@step\ndef late(output: str):\n    return log()\n"
         "def log():\n    return datetime.datetime.now(), time.time(), uuid.uuid4()\n"

@@ -65,7 +65,8 @@ def test_kept_targets_are_those_of_the_load(tmp_path: Path) -> None:
     assert (kept.deps, kept.requested, kept.by_id) == (
         targets.deps, targets.requested, targets.by_id,
     )  # fmt: skip
-    for ask in ("dev_versions", "temporary", "have_free_paths", "have_own_places"):
+    assert kept.traits == targets.traits
+    for ask in ("temporary", "have_free_paths"):
         assert getattr(kept, ask)() == getattr(targets, ask)(), ask
     _, deep = all_digests(targets)
     for index, (one, two) in enumerate(zip(kept.all, targets.all, strict=True)):
@@ -74,14 +75,14 @@ def test_kept_targets_are_those_of_the_load(tmp_path: Path) -> None:
         for name in (
             "payload", "fingerprint", "hash_id", "name_with_hash", "target_id", "is_dev", "tags",
             "may_name_places", "is_built_by_code", "code_digest", "command", "files_read", "place",
-            "has_free_path", "has_own_place", "hash_attrs", "is_pinned", "output_path",
+            "has_free_path", "hash_attrs", "is_pinned", "output_path",
         ):  # fmt: skip
             assert getattr(one.step, name) == getattr(two.step, name), name
         assert [dep.target_id for dep in one.step.deps] == [d.target_id for d in two.step.deps]
         assert kept.deep_codes is not None
         assert kept.deep_codes[index] == deep[index]
     assert kept.all[0].step is kept.all[0].step
-    assert replace(kept, workspace=PLACE).dev_versions() == targets.dev_versions()
+    assert replace(kept, workspace=PLACE).temporary() == targets.temporary()
     assert not loads
     assert [one.step.fn for one in kept.all] == [two.step.fn for two in targets.all]
     assert loads == [1]

@@ -175,3 +175,24 @@ def test_a_module_that_was_imported_before_is_no_part_of_what_was_seen(tmp_path:
     assert load.result(pipeline) == NotKept(
         "uses a module that was imported before it", "early_bird.py"
     )
+
+
+def test_a_file_that_is_written_while_it_is_read_is_not_trusted(tmp_path: Path) -> None:
+    """Also where the clock of the file system is behind that of this machine."""
+    (tmp_path / "a.txt").write_text("1")
+    body = (
+        "import pathlib\nfile = pathlib.Path(__file__).with_name('a.txt')\nTEXT = file.read_text()"
+    )
+    load, pipeline = _observe(tmp_path, body)
+    (tmp_path / "a.txt").write_text("22")
+    found = load.result(pipeline)
+    assert found == NotKept("reads a file that was written meanwhile", "a.txt")
+
+
+def test_an_installed_pipeline_is_not_observed(tmp_path: Path) -> None:
+    project = tmp_path / "lib/python3/site-packages"
+    project.mkdir(parents=True)
+    load, pipeline = _observe(project, "")
+    found = load.result(pipeline)
+    assert isinstance(found, NotKept)
+    assert found.reason.startswith("is installed")

@@ -15,6 +15,7 @@ from marin_build.errors import MarinBuildError, StoppedError
 from marin_build.protocol.acquire import Finished, Held
 from marin_build.protocol.documents import Attempt
 from marin_build.protocol.held_target import Holding
+from marin_build.protocol.layout import RECORD
 from marin_build.protocol.look import Seen, look
 from marin_build.store.local import LocalStore
 
@@ -55,7 +56,7 @@ def test_a_target_that_was_seen_free_is_taken_with_two_requests(tmp_path: Path) 
     store = Faulty()
     hold(store, str(tmp_path), seen=Seen())
     assert store.writes == [f"create {LEASE}", f"create {STATUS}"]
-    assert store.reads == ["list .logs"], "on a disk; a remote store is not asked"
+    assert store.reads == [f"get {RECORD}", "list .logs"], "a remote store is not asked"
 
 
 def test_nothing_is_listed_remotely_where_nothing_was_ever_built(tmp_path: Path) -> None:
@@ -484,14 +485,14 @@ def test_who_sleeps_while_he_fails_does_not_undo_who_took_over(
 def test_a_sleeper_whose_reply_was_lost_too_holds_from_when_he_woke(tmp_path: Path) -> None:
     """He finds his own lease, of whose age he knows nothing: it must hold from now on."""
     clock, store, output = Clock(), Faulty(), str(tmp_path)
-    store.at, store.how = 4, "forget"  # look, look, list, and the lease
+    store.at, store.how = 5, "forget"  # look, look, the record, list, and the lease
 
     def sleep() -> None:
         clock.now += 1000.0
 
     store.after = sleep
     got = hold(store, output, clock=clock)
-    assert (got.held_since, store.calls[3]) == (2000.0, ("create", LEASE))
+    assert (got.held_since, store.calls[4]) == (2000.0, ("create", LEASE))
     assert look(LocalStore(), output).lease_version == got.version
     # Who watched the lease as it was before is told that it changed.
     assert [call for call in store.calls if call[1] == LEASE].count(("replace", LEASE)) == 1

@@ -66,6 +66,10 @@ MOVES = """
     UNKNOWN       SAW_SEAL    COMMITTED
     UNKNOWN       SAW_SUCCESS FINISHED
     UNKNOWN       SAW_TOMBSTONE TOMBSTONED
+    UNKNOWN       LOCKED      QUICK
+    QUICK         ANNOUNCED   RUNNING
+    QUICK         PUBLISHED   FINISHED
+    QUICK         OVERTAKEN   LOST
     TOMBSTONED    REVIVED     UNKNOWN
     HELD_BY_OTHER LOOKED_AWAY UNKNOWN
     FREE          TOOK_LEASE  HELD
@@ -109,7 +113,9 @@ def test_a_commit_comes_from_a_seal_and_from_nothing_else() -> None:
 
 
 def test_a_step_runs_only_under_a_lease_that_the_store_acknowledged() -> None:
-    assert {state for (state, _), to in LEGAL.items() if to is State.RUNNING} == {State.HELD}
+    before = {state for (state, _), to in LEGAL.items() if to is State.RUNNING}
+    assert before == {State.HELD, State.QUICK}, "the kernel acknowledges a lock"
+    assert {event for (_, event), to in LEGAL.items() if to is State.QUICK} == {Event.LOCKED}
     acknowledged = {Event.TOOK_LEASE, Event.SAW_OURS}
     assert {event for (_, event), to in LEGAL.items() if to is State.HELD} == acknowledged
 

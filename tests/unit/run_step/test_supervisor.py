@@ -82,6 +82,7 @@ class Bodies:
     answer: Done | None = None
     requests: list[Request] = field(default_factory=list)
     is_spent: bool = False
+    makes_logs: bool = False
 
     def run(self, slot: int, request: Request, tell: Callable[[str], None]) -> Done:
         self.requests.append(request)

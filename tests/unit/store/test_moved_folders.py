@@ -28,14 +28,14 @@ def test_a_lock_on_a_folder_that_was_moved_is_taken_anew(
     held = os.open(guard if is_shared else output, os.O_RDONLY)
     fcntl.flock(held, fcntl.LOCK_EX)
     waits, locks = threading.Event(), []
-    take = folder_lock._take_lock
+    take = folder_lock.take_lock
 
     def take_lock(descriptor: int, path: str) -> None:
         locks.append(os.fstat(descriptor).st_ino)
         waits.set()
         take(descriptor, path)
 
-    monkeypatch.setattr(folder_lock, "_take_lock", take_lock)
+    monkeypatch.setattr(folder_lock, "take_lock", take_lock)
     store = LocalStore(is_shared=is_shared)
     waiter = threading.Thread(target=store.put_if_absent, args=(f"{output}/lease", b"x"))
     waiter.start()

@@ -1,0 +1,425 @@
+"""One machine, simulated: its processes, its kernel's locks, and its disk.
+
+A lock belongs to an open file (a *description*), whoever shares it: a fork does, and so does a
+program, unless the file is closed on exec. It is gone the instant the last of them is gone.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from marin_build.errors import StoreError
+from marin_build.protocol import layout
+from marin_build.store.base import Blob, File
+from tests.sim.world import Actor, KilledError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from random import Random
+
+    from tests.sim.bucket import Faults
+    from tests.sim.local_rules import LocalJudge
+    from tests.sim.world import Host, World
+
+LOCK_PATIENCE = 20.0
+"""As `folder_lock`."""
+_PAUSES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05)
+
+
+@dataclass(eq=False, slots=True)
+class Description:
+    """An open file: of the leases file by its number, or of a log by its path."""
+
+    file: int | str
+    holders: set[Process] = field(default_factory=set)
+
+
+class Process:
+    """A process: actors as its threads, and what it has open."""
+
+    def __init__(self, machine: Machine, name: str, host: Host | None = None) -> None:
+        self.machine, self.name, self.host = machine, name, host or machine.host
+        self.runs = 0
+        """Appliers in it that have not ended."""
+        self.threads: list[Actor] = []
+        self.alive = True
+        self.is_ours = True
+        """Whether it is no body, nor started by one."""
+        self.mark = ""
+        """The nonce in its environment, of what a body starts as a program."""
+        self.on_death: list[Callable[[], None]] = []
+        machine.processes.append(self)
+
+    def thread(self, name: str = "") -> Actor:
+        """Return a new thread of it."""
+        actor = Actor(self.machine.world, self.host, f"{self.name}{name}")
+        self.threads.append(actor)
+        return actor
+
+    def fork(self, name: str, *, keeps: Callable[[Description], bool] = lambda _: True) -> Process:
+        """Return a child, which shares what is open; `keeps` says what of it."""
+        child = Process(self.machine, name, self.host)
+        for description in self.machine.open_in(self):
+            if keeps(description):
+                description.holders.add(child)
+        return child
+
+    def kill(self) -> None:
+        """End it, with all its threads; what only it had open is closed."""
+        if not self.alive:
+            return
+        self.alive = False
+        self.machine.close_all(self)
+        for actor in self.threads:
+            actor.kill()
+        for tell in self.on_death:
+            tell()
+
+    def freeze(self, seconds: float) -> None:
+        """Stop all its threads, as SIGSTOP does."""
+        for actor in self.threads:
+            if actor.alive:
+                actor.freeze(seconds)
+
+    def is_excused(self) -> bool:
+        """Return whether it stood still not long ago."""
+        return any(actor.is_excused() for actor in self.threads)
+
+
+class Machine:
+    """What all processes share.
+
+    Args:
+        world: where time passes.
+        host: the machine since it was started; another one after the next start.
+        random: decides what a power cut leaves.
+
+    """
+
+    def __init__(self, world: World, host: Host, random: Random) -> None:
+        self.world, self.host, self._random = world, host, random
+        self.processes: list[Process] = []
+        self.judge: LocalJudge | None = None
+        self._descriptions: list[Description] = []
+        self._locks: dict[tuple[int | str, int], Description] = {}
+        # The disk.
+        self.files: dict[str, Blob] = {}
+        self.numbers: dict[str, int] = {}
+        """Path -> which file it is: another one after each `rename`."""
+        self.leases_file = 1
+        """Number of the file at the path of the leases; another one when it was replaced."""
+        self.folder_locks: dict[str, Actor] = {}
+        self.moved: dict[str, int] = {}
+        """Folder -> how often it was moved away: a lock on a moved folder is no lock."""
+        self._versions = itertools.count(1)
+        self._unsynced: list[dict[str, Blob | None]] = []
+        """What was there before each change since the last sync."""
+        self.synced_until = 0.0
+
+    # The kernel.
+
+    def open(self, process: Process, file: int | str) -> Description:
+        """Open a file anew."""
+        description = Description(file, {process})
+        self._descriptions.append(description)
+        return description
+
+    def close(self, process: Process, description: Description) -> None:
+        """Close it in one process; with the last one its locks are gone."""
+        description.holders.discard(process)
+        if not description.holders and description in self._descriptions:
+            self._descriptions.remove(description)
+            for key in [key for key, by in self._locks.items() if by is description]:
+                del self._locks[key]
+
+    def open_in(self, process: Process) -> list[Description]:
+        """Return what a process has open."""
+        return [it for it in self._descriptions if process in it.holders]
+
+    def close_all(self, process: Process) -> None:
+        """Close all that a process has open, and let its folder locks go."""
+        for description in self.open_in(process):
+            self.close(process, description)
+        for folder, actor in list(self.folder_locks.items()):
+            if actor in process.threads:
+                del self.folder_locks[folder]
+
+    def try_lock(self, description: Description, offset: int) -> bool:
+        """Lock a byte; the same description may do so again."""
+        by = self._locks.setdefault((description.file, offset), description)
+        return by is description
+
+    def unlock(self, description: Description, offset: int) -> None:
+        """Let a byte go, if it is locked by this description."""
+        if self._locks.get((description.file, offset)) is description:
+            del self._locks[description.file, offset]
+
+    def locks_of(self, description: Description) -> int:
+        """Return how many bytes are locked by a description."""
+        return sum(by is description for by in self._locks.values())
+
+    @property
+    def locks(self) -> int:
+        """How many bytes are locked."""
+        return len(self._locks)
+
+    def is_held_by_ours(self, offset: int) -> bool:
+        """Return whether a process of ours that lives has a byte of a leases file locked."""
+        return any(
+            process.alive and process.is_ours
+            for (file, byte), by in self._locks.items()
+            if byte == offset and isinstance(file, int)
+            for process in by.holders
+        )
+
+    def is_locked_by_other(self, description: Description, offset: int) -> bool:
+        """Return whether another description has a byte of the same file locked."""
+        return self._locks.get((description.file, offset), description) is not description
+
+    def has_locked(self, description: Description, offset: int) -> bool:
+        """Return whether a description has a byte of its file locked."""
+        return self._locks.get((description.file, offset)) is description
+
+    def is_locked(self, file: int | str, offset: int = 0) -> bool:
+        """Return whether a byte of a file is locked."""
+        return (file, offset) in self._locks
+
+    # The disk, as it really is.
+
+    def write(self, actor: Actor, path: str, data: bytes) -> str:
+        """Have bytes at a path, at once and whole."""
+        old = self.files.get(path)
+        self._unsynced.append({path: old})
+        blob = self.files[path] = Blob(data, str(next(self._versions)))
+        self.numbers[path] = int(blob.version)
+        self.world.note(actor, f"  {path} := {data[:150]!r} ({blob.version})")
+        if self.judge is not None:
+            self.judge.wrote(actor, path, old, blob)
+        return blob.version
+
+    def write_in_place(self, actor: Actor, path: str, data: bytes) -> None:
+        """Have other bytes in a file that lies at a path."""
+        number = self.numbers[path]
+        self.write(actor, path, data)
+        self.numbers[path] = number
+
+    def remove(self, actor: Actor, path: str) -> bool:
+        """Have nothing at a path; return whether something was there."""
+        old = self.files.pop(path, None)
+        if old is None:
+            return False
+        self.numbers.pop(path, None)
+        self._unsynced.append({path: old})
+        self.world.note(actor, f"  {path} deleted ({old.version})")
+        if self.judge is not None:
+            self.judge.wrote(actor, path, old, None)
+        return True
+
+    def move_away(self, actor: Actor, folder: str) -> None:
+        """Move a folder away, with all that lies in it, in one step."""
+        before = len(self._unsynced)
+        for path, _ in list(self.below(folder)):
+            self.remove(actor, f"{folder}/{path}")
+        changes = self._unsynced[before:]
+        self._unsynced[before:] = [{path: old for it in changes for path, old in it.items()}]
+
+    def below(self, folder: str) -> Iterator[tuple[str, Blob]]:
+        """Yield the files below a folder: path inside it, bytes."""
+        start = folder + "/"
+        for path, blob in sorted(self.files.items()):
+            if path.startswith(start):
+                yield path[len(start) :], blob
+
+    def busy_until(self) -> list[float]:
+        """Return until when processes that are frozen stay so."""
+        actors = [actor for it in self.processes if it.alive for actor in it.threads]
+        return [actor.frozen_until for actor in actors]
+
+    def replace_leases_file(self) -> None:
+        """Do as `rm -rf .marin-build` and who comes next: there is another file of that name."""
+        self.leases_file += 1
+        self.world.note(None, f"the leases file is replaced: no. {self.leases_file}")
+
+    def sync(self) -> None:
+        """Write everything to the disk for good."""
+        self._unsynced.clear()
+        self.synced_until = self.world.now
+
+    def cut_power(self, host: Host) -> None:
+        """End all processes, and lose what was not synced.
+
+        The names that are left are those of some instant since the sync, as a journal keeps them;
+        of files written since then the bytes may be lost all the same.
+        """
+        for process in list(self.processes):
+            process.kill()
+        self.host = host
+        kept = self._random.randint(0, len(self._unsynced))
+        for change in reversed(self._unsynced[kept:]):
+            for path, old in change.items():
+                if old is None:
+                    self.files.pop(path, None)
+                else:
+                    self.files[path] = old
+        for path in dict.fromkeys(path for change in self._unsynced[:kept] for path in change):
+            may_be_empty = path in self.files and not path.endswith(_NEVER_EMPTIED)
+            if may_be_empty and self._random.random() < 0.3:
+                self.files[path] = Blob(b"", self.files[path].version)
+        self.world.note(None, f"the power is cut; {kept} of {len(self._unsynced)} writes are kept")
+        self._unsynced.clear()
+
+
+_NEVER_EMPTIED = (layout.STATUS, layout.LEASE, ".json")
+"""What the model does not empty: the protocol cannot go on by itself where these are damaged."""
+
+
+class Disk:
+    """The disk as a run reaches it, as `LocalStore` does: each system call takes its time."""
+
+    is_local = True
+    conditional = True
+
+    def __init__(self, machine: Machine, faults: Faults) -> None:
+        self._machine, self._faults = machine, faults
+
+    @property
+    def actor(self) -> Actor:
+        """The thread whose turn it is."""
+        return self._machine.world.current
+
+    def get(self, path: str) -> Blob | None:
+        """Read a file."""
+        self.step("get", path)
+        return self._machine.files.get(path)
+
+    def get_many(self, paths: Sequence[str]) -> list[Blob | None]:
+        """Read files, one after the other."""
+        return [self.get(path) for path in paths]
+
+    def put(self, path: str, data: bytes) -> str:
+        """Write through a temporary file and `rename`."""
+        self.step("put", path, writes=True)
+        return self._machine.write(self.actor, path, data)
+
+    def put_if_absent(self, path: str, data: bytes) -> str | None:
+        """Look, then write over whatever is there by then, under the folder's lock."""
+        with _Locked(self, path):
+            self.step("create", path)
+            if path in self._machine.files:
+                return None
+            self.step("create", path, writes=True)
+            return self._machine.write(self.actor, path, data)
+
+    def replace_if(self, path: str, data: bytes, version: str) -> str | None:
+        """Look, then write, under the folder's lock."""
+        with _Locked(self, path):
+            self.step("replace", path)
+            if not self._has(path, version):
+                return None
+            self.step("replace", path, writes=True)
+            return self._machine.write(self.actor, path, data)
+
+    def delete_if(self, path: str, version: str) -> bool:
+        """Look, then delete, under the folder's lock."""
+        with _Locked(self, path):
+            self.step("delete", path)
+            if not self._has(path, version):
+                return False
+            self.step("delete", path, writes=True)
+            return self._machine.remove(self.actor, path)
+
+    def locked(self, path: str) -> _Locked:
+        """Hold the lock of the folder of a path."""
+        return _Locked(self, path)
+
+    def files(self, folder: str) -> list[File]:
+        """Return the files below a folder."""
+        self.step("list", folder)
+        return [File(path, len(blob.data)) for path, blob in self._machine.below(folder)]
+
+    def folders(self, start: str) -> list[str]:
+        """Return the folders that begin so."""
+        self.step("list", start)
+        parent, _, head = start.rpartition("/")
+        inside = [path.split("/") for path, _ in self._machine.below(parent)]
+        names = {parts[0] for parts in inside if len(parts) > 1 and parts[0].startswith(head)}
+        return sorted(f"{parent}/{name}" for name in names)
+
+    def list(self, folder: str) -> list[str]:
+        """Return the names of the files right in a folder."""
+        self.step("list", folder)
+        return [path for path, _ in self._machine.below(folder) if "/" not in path]
+
+    def delete(self, paths: Sequence[str]) -> None:
+        """Delete files."""
+        for path in paths:
+            self.step("delete", path, writes=True)
+            self._machine.remove(self.actor, path)
+
+    def step(self, verb: str, path: str, *, writes: bool = False) -> None:
+        """Make a system call: let others run, and have something go wrong.
+
+        Raises:
+            StoreError: the disk refuses.
+
+        """
+        actor, world = self.actor, self.actor.world
+        if not actor.alive:
+            raise KilledError
+        fault = self._faults.next(verb, path)
+        if world.trace is not None:
+            world.note(actor, f"{verb} {path}" + (f"   <- {fault}" if fault else ""))
+        if fault.startswith("early "):
+            self._hit(fault.removeprefix("early "))
+        actor.wait(0.0001 + world.random.random() ** 8 * 0.01)
+        if fault == "refused" and writes:
+            raise StoreError(f"cannot {verb} `{path}`: no space left")
+        if fault.startswith("late "):
+            self._hit(fault.removeprefix("late "))
+
+    def _hit(self, fault: str) -> None:
+        self._faults.hit(self.actor, fault)
+        if not self.actor.alive:
+            raise KilledError
+        self.actor.wait(0.0)  # for as long as it stands still
+
+    def _has(self, path: str, version: str) -> bool:
+        blob = self._machine.files.get(path)
+        return blob is not None and blob.version == version
+
+    def take(self, folder: str) -> None:
+        """Wait for the lock of a folder.
+
+        Raises:
+            StoreError: who holds it does not go on.
+
+        """
+        locks, actor = self._machine.folder_locks, self.actor
+        waited, pauses = 0.0, itertools.chain(_PAUSES, itertools.repeat(_PAUSES[-1]))
+        while locks.setdefault(folder, actor) is not actor:
+            if waited > LOCK_PATIENCE:
+                raise StoreError(f"cannot lock `{folder}`: a process holds it")
+            pause = next(pauses)
+            waited += pause
+            actor.wait(pause)
+
+    def free(self, folder: str) -> None:
+        """Let the lock of a folder go."""
+        if self._machine.folder_locks.get(folder) is self.actor:
+            del self._machine.folder_locks[folder]
+
+
+@dataclass(slots=True)
+class _Locked:
+    """The lock of the folder of a path, while it is held."""
+
+    disk: Disk
+    path: str
+
+    def __enter__(self) -> None:
+        self.disk.take(self.path.rpartition("/")[0])
+
+    def __exit__(self, *_: object) -> None:
+        self.disk.free(self.path.rpartition("/")[0])
