@@ -190,7 +190,12 @@ class KeptStep(StepSpec):
 
 
 _FIELDS = frozenset(each.name for each in fields(StepSpec))
-_IDENTITY: Mapping[str, Any] = {"_formula": NOW, "_fingerprint": None, "attributes_hash": None}
+_IDENTITY: Mapping[str, Any] = {
+    "_formula": NOW,
+    "_fingerprint": None,
+    "_target_id": None,
+    "attributes_hash": None,
+}
 """The fields that a step computes, as they are before: here they are not asked for."""
 
 
