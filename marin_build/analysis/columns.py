@@ -62,7 +62,7 @@ class Columns:
         deps: the targets that each needs.
         requested, roots: the targets that the pipeline requests, and the steps it offers.
         traits: which of them have what few have.
-        temporary: those whose data is deleted.
+        temporary, built_by_nothing: those whose data is deleted, and those that must be there.
         have_free_paths: whether the path of one does not follow from its identity.
         deep_codes: by target.
         pipeline: what is known of the pipeline itself.
@@ -76,6 +76,7 @@ class Columns:
     roots: tuple[int, ...]
     traits: Traits
     temporary: frozenset[int]
+    built_by_nothing: frozenset[int]
     have_free_paths: bool
     deep_codes: DeepCodes
     pipeline: Mapping[str, Any]
@@ -162,6 +163,7 @@ def encode(
         "traits": {name: sorted(getattr(targets.traits, name)) for name in _TRAITS},
         "keys": sorted(targets.traits.keys),
         "temporary": sorted(targets.temporary()),
+        "built_by_nothing": sorted(codes.keys() ^ set(range(len(ids)))),
         "have_free_paths": targets.have_free_paths(),
         "prefix": workspace.prefix,
         "columns": {name: [len(data), zlib.crc32(data)] for name, data in columns.items()},
@@ -235,6 +237,7 @@ def _decoded(file: int) -> Columns:
             keys=frozenset(text(key) for key in array(header["keys"])),
         ),
         frozenset(indices(header["temporary"])),
+        frozenset(indices(header["built_by_nothing"])),
         header["have_free_paths"] is not False,
         DeepCodes(columns["codes"]),
         pipeline,

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from marin_build.analysis.step_document import (
     BUILT_BY_FUNCTION,
-    BUILT_BY_NOTHING,
     KEPT,
     facts_of,
     fields_of,
@@ -166,7 +165,7 @@ class KeptStep(StepSpec):
     @property
     def is_built_by_code(self) -> bool:
         """Whether a function or a command builds it; to know that needs no function."""
-        return bool(self._facts.get("fn", BUILT_BY_NOTHING) != BUILT_BY_NOTHING)
+        return self.index not in self.kept.columns.built_by_nothing
 
     @property
     def command(self) -> Command | None:

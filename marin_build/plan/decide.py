@@ -147,7 +147,7 @@ def _with_change(
 def _decide(targets: Targets, index: int, seen: Observed, *, rerun_failed: bool) -> Decision:
     """Return the decision for one target by itself, as if it had no neighbours."""
     lease, step = seen.lease, targets.all[index].step
-    if seen is NOTHING_SEEN and step.fn is not None:
+    if seen is NOTHING_SEEN and step.is_built_by_code:
         return Decision(index, Kind.RUN, NEVER_BUILT)
     if seen.damage is not None:
         return Decision(index, Kind.BLOCKED, seen.damage)
