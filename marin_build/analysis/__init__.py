@@ -1,4 +1,4 @@
-"""What loading a pipeline looked at: recorded while it loads, and compared with what is there now.
+"""What loading a pipeline looked at, and what it gave: kept, and used in place of another load.
 
-A load that was observed need not be repeated while all that it looked at is unchanged.
+A load need not be repeated while all that it looked at is unchanged.
 """

@@ -55,6 +55,11 @@ _OPTIONS = (
         type=click.Choice(get_args(CodePolicy)),
         help="Policy for changed code, for steps that declare none [default: report].",
     ),
+    click.option(
+        "--no-analysis-cache",
+        is_flag=True,
+        help="Load the pipeline, whatever is kept of what earlier loads of it gave.",
+    ),
 )
 
 
@@ -77,6 +82,8 @@ def _other_options(function: Callable[..., Any]) -> Callable[..., Any]:
         settings: tuple[str, ...],
         params: tuple[str, ...],
         code_policy: CodePolicy | None,
+        *,
+        no_analysis_cache: bool,
         **rest: Any,
     ) -> Any:
         parameters = parse_pairs(settings)
@@ -87,6 +94,7 @@ def _other_options(function: Callable[..., Any]) -> Callable[..., Any]:
             engine,
             parameters,
             code_policy,
+            no_analysis=no_analysis_cache,
             on_progress=_show_progress,
             params=params,
         )

@@ -37,7 +37,7 @@ def refused_steps(
     said = set[str]()
     for index in indices:
         step = targets.all[index].step
-        if step.fn is None:
+        if not step.is_built_by_code:
             continue  # nothing builds it
         alone = (Decision(index, Kind.RUN, NeverBuilt()),)
         plan = Plan(targets, (index,), alone, frozenset(), _NOTHING_BUILT)

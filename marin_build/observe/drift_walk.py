@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from marin_build.identity.code.digest import has_drifted, keep_digests, known_digests
+from marin_build.identity.code.digest import keep_digests, known_digests
 from marin_build.identity.code.known_code import NotKnownError
 from marin_build.observe.read_records import read_built
 from marin_build.plan.decisions import Kind
@@ -51,7 +51,7 @@ class DriftWalk:
         built = self.records[index]
         if built is None or self.is_equal(index):
             return False
-        return has_drifted(built.code_digest, self.targets.all[index].step.fn)
+        return self.targets.all[index].step.has_drifted(built.code_digest)
 
     def upstream_digest(self, index: int) -> str | None:
         """Return the digest over the code that built what a target needs; None if not known."""
@@ -82,7 +82,7 @@ class DriftWalk:
         found: list[str] = []
         for dep in self.targets.deps[index]:
             record = self.records.get(dep)
-            if self.targets.all[dep].step.fn is None:
+            if not self.targets.all[dep].step.is_built_by_code:
                 found.append(self.now[dep])
             elif record is None or record.deep_code_digest is None:
                 return None
@@ -145,6 +145,8 @@ def _digests_of_today(targets: Targets, records: Mapping[int, Built | None]) -> 
     Where the code is what an earlier process read, and all records agree with that, no source is
     read.
     """
+    if targets.deep_codes is not None:
+        return targets.deep_codes
     project = targets.workspace.project
     known = known_digests(project)
     if known is not None:

@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from marin_build.identity.code.digest import has_drifted
 from marin_build.observe.drift_walk import walk_drift
 from marin_build.plan.reasons import Accepted, BuiltBefore
 from marin_build.protocol.known_versions import keep_versions, read_known_versions
@@ -118,10 +117,10 @@ def find_drift(
     found: dict[int, Drifted] = {}
     accepted: dict[int, Acceptance] = {}
     for index, it in drifted.items():
-        fn = targets.all[index].step.fn
-        rest, word = _without_accepted(it, fn, read[words[index]] if heed_accepted else None)
+        step = targets.all[index].step
+        rest, word = _without_accepted(it, step, read[words[index]] if heed_accepted else None)
         if rest:
-            drift = _explained(it.built, rest, documents, fn) if parts else rest
+            drift = _explained(it.built, rest, documents, step) if parts else rest
             found[index] = it._replace(drift=drift)
         elif word is not None:
             accepted[index] = word
@@ -156,7 +155,7 @@ def _all_drifted(store: Store, plan: Plan, environments: Environments) -> dict[i
 
 
 def _without_accepted(
-    it: Drifted, fn: object, blob: Blob | None
+    it: Drifted, step: StepSpec, blob: Blob | None
 ) -> tuple[Drift, Acceptance | None]:
     """Return the drift that was not accepted, and the last acceptance of some of it."""
     from marin_build.protocol.acceptance import read_accepted
@@ -165,7 +164,7 @@ def _without_accepted(
     drift = it.drift
     for word in read_accepted(blob, fingerprint=it.built.fingerprint, run=it.built.run):
         rest = drift
-        if word.code_digest is not None and not has_drifted(word.code_digest, fn):
+        if word.code_digest is not None and not step.has_drifted(word.code_digest):
             rest = replace(rest, is_unexplained=False)
         if word.upstream is not None and word.upstream == it.upstream:
             rest = replace(rest, upstream=())
@@ -180,14 +179,14 @@ def _without_accepted(
 
 
 def _explained(
-    built: Built, drift: Drift, documents: Mapping[str, CodeDocument], fn: object
+    built: Built, drift: Drift, documents: Mapping[str, CodeDocument], step: StepSpec
 ) -> Drift:
     """Return drift with the parts of the code that differ."""
     if not drift.is_unexplained:
         return drift
     from marin_build.plan.find_drift import drift_of
 
-    told = drift_of(built, documents.get(built.code_document or ""), fn)
+    told = drift_of(built, documents.get(built.code_document or ""), step.fn)
     return replace(told, upstream=drift.upstream, environment=drift.environment)
 
 

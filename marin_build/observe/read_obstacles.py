@@ -58,7 +58,7 @@ def read_obstacles(
     listings = Listings(len(indices))
     for index in indices:
         target = targets.all[index]
-        if target.step.fn is None:
+        if not target.step.is_built_by_code:
             continue  # nothing builds it
         path = target.output_path
         if is_url(path):

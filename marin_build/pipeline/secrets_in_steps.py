@@ -8,7 +8,6 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import SpecificationError
-from marin_build.pipeline.command import Command
 from marin_build.pipeline.parameter_texts import is_json, plain_name
 from marin_build.pipeline.program_surroundings import VARIABLE
 from marin_build.pipeline.recipe import attributes_of_recipe
@@ -41,8 +40,8 @@ def secrets_of_step(step: StepSpec, declared: Sequence[str] = ()) -> list[Specif
         texts.append(("config", attributes_of_recipe(step.fingerprint_payload or "")))
     else:
         texts.append(("fingerprint_payload", step.fingerprint_payload or ""))
-    if isinstance(step.fn, Command):
-        texts.append(("command", step.fn.text))
+    if (command := step.command) is not None:
+        texts.append(("command", command.text))
     texts += [(f"inputs.{key}", source.location) for key, source in step.inputs.items()]
     texts += [("output", str(step.override_output_path or "")), ("description", step.description)]
     found = [

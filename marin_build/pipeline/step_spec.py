@@ -6,7 +6,7 @@ import posixpath
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from marin_build.identity.callables import CountsByName
+from marin_build.identity.callables import Bound, CountsByName
 from marin_build.identity.payload import HASH_ID_LENGTH, fingerprint_of
 from marin_build.pipeline import runtime_calls
 from marin_build.pipeline.captured_values import captured_by
@@ -15,7 +15,7 @@ from marin_build.pipeline.declared_at import declaring_place, shown_here
 from marin_build.pipeline.dependencies_first import dependencies_first
 from marin_build.pipeline.formulas import NOW, Formula
 from marin_build.pipeline.names import is_dev_version
-from marin_build.pipeline.output_file import DeclaredFile, file_of
+from marin_build.pipeline.output_file import DeclaredFile, file_of, files_in
 from marin_build.pipeline.step_checks import EMPTY, NONE_OF_THEM, check_and_freeze
 from marin_build.pipeline.step_identity import dependency_names, hash_of_attributes, payload_of
 from marin_build.quick_dataclass import open_while_made
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from marin_build.pipeline.captured_names import Captured
+    from marin_build.pipeline.command import Command
+    from marin_build.pipeline.output_file import OutputFile
     from marin_build.pipeline.resources import ResourceConfig
     from marin_build.pipeline.retries import Retries
     from marin_build.pipeline.source import Source
@@ -156,6 +158,40 @@ class StepSpec(CountsByName):
     def has_free_path(self) -> bool:
         """Whether its path does not follow from its identity: another identity may lie there."""
         return bool(self.version or self.override_output_path)
+
+    @property
+    def is_built_by_code(self) -> bool:
+        """Whether a function or a command builds it; else its target must be there already."""
+        return self.fn is not None
+
+    @property
+    def command(self) -> Command | None:
+        """The command that builds it; None if something else does."""
+        is_command = isinstance(self.fn, Bound) and self.fn.template is not None
+        return self.fn if is_command else None  # type: ignore[return-value]
+
+    @property
+    def code_digest(self) -> str | None:
+        """The digest of the code that builds it: 64 hex digits. None if nothing does."""
+        if self.fn is None:
+            return None
+        from marin_build.identity.code.digest import code_digest  # reads source
+
+        return code_digest(self.fn)
+
+    @property
+    def files_read(self) -> tuple[OutputFile, ...]:
+        """The files of other outputs that it reads, as far as its arguments name them."""
+        return tuple(files_in(self.fn))
+
+    def has_drifted(self, recorded: str | None) -> bool:
+        """Return whether its code is not the code that built an output.
+
+        Args:
+            recorded: the code digest in the output's record; None if that has none.
+
+        """
+        return recorded is not None and self.is_built_by_code and self.code_digest != recorded
 
     @property
     def keeps_output(self) -> bool:

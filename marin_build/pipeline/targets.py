@@ -17,7 +17,7 @@ from marin_build.quick_dataclass import dataclass
 from marin_build.workspace.workspace import absolute_prefix, former_identities
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
     from marin_build.errors import MarinBuildError
     from marin_build.pipeline.graph import Graph
@@ -66,7 +66,8 @@ class Targets:
     """All targets in topological order; `deps` and `requested` are indices into `all`.
 
     `traits` says which of them have what few have. `later` has the expansions of the pipeline,
-    those that others returned after them.
+    those that others returned after them, and `deep_codes` by target the deep digests of today's
+    code, where they are known already.
     """
 
     all: tuple[Target, ...]
@@ -76,9 +77,18 @@ class Targets:
     by_id: dict[str, int] = field(repr=False)
     traits: Traits = field(repr=False)
     later: tuple[LaterTargets, ...] = ()
+    deep_codes: Mapping[int, str] | None = field(default=None, compare=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.all)
+
+    def temporary(self) -> frozenset[int]:
+        """Return the targets whose data is deleted once what needs it is built."""
+        return frozenset(i for i, target in enumerate(self.all) if target.step.temp)
+
+    def have_free_paths(self) -> bool:
+        """Return whether the path of one of them does not follow from its identity."""
+        return any(target.step.has_free_path for target in self.all)
 
     def dependents(self) -> list[list[int]]:
         """Return, for each target, the targets that need it."""

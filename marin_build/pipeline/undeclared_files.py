@@ -105,7 +105,7 @@ class _NamedFiles:
     def by_words(self, step: StepSpec, command: Command) -> Iterator[UndeclaredFile]:
         """Yield each file that a word of a command names."""
         declared = {source.location for source in step.inputs.values()}
-        for word in _words(command):
+        for word in words_of_command(command):
             if word not in self._files:
                 self._files[word] = _project_file(word, self._project)
             if (path := self._files[word]) is not None and path not in declared:
@@ -198,7 +198,8 @@ def _project_file(word: str, project: str) -> str | None:
     return path if path.startswith(project + os.sep) and os.path.isfile(path) else None
 
 
-def _words(command: Command) -> list[str]:
+def words_of_command(command: Command) -> list[str]:
+    """Return the words of a command that may name files."""
     if isinstance(command.text, tuple):
         return [word for word in command.text if word]
     try:

@@ -53,7 +53,7 @@ def assumed_reason(targets: Targets, index: int, assumed: Assumptions) -> Reason
     """Return the reason if the assumptions alone decide about a target; None if they do not."""
     if index in assumed.built:
         return why.AssumedBuilt()
-    if index not in assumed.affected or targets.all[index].step.fn is None:
+    if index not in assumed.affected or not targets.all[index].step.is_built_by_code:
         return None
     if index not in assumed.changed:
         for dep in targets.deps[index]:

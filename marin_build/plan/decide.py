@@ -101,7 +101,7 @@ def make_plan(
             elif (
                 index in cascade
                 and index not in built
-                and targets.all[index].step.fn
+                and targets.all[index].step.is_built_by_code
                 and not _is_held(decision.reason)
             ):
                 reason = _rebuild_reason(targets, index, forced, snapshot.tainted, cascade)
@@ -147,7 +147,7 @@ def _with_change(
 def _decide(targets: Targets, index: int, seen: Observed, *, rerun_failed: bool) -> Decision:
     """Return the decision for one target by itself, as if it had no neighbours."""
     lease, step = seen.lease, targets.all[index].step
-    if seen is NOTHING_SEEN and step.fn is not None:
+    if seen is NOTHING_SEEN and step.is_built_by_code:
         return Decision(index, Kind.RUN, NEVER_BUILT)
     if seen.damage is not None:
         return Decision(index, Kind.BLOCKED, seen.damage)
@@ -171,7 +171,7 @@ def _decide(targets: Targets, index: int, seen: Observed, *, rerun_failed: bool)
         if seen.altered:
             return Decision(index, Kind.BLOCKED, blocks.OutputAltered(seen.altered))
         return Decision(index, Kind.REUSE, reuse_reason(seen.built))
-    if step.fn is None:
+    if not step.is_built_by_code:
         return Decision(index, Kind.BLOCKED, blocks.NothingBuildsIt())
     if seen.last is not None and seen.last.is_finished and not step.resumable:
         return Decision(index, Kind.BLOCKED, blocks.ResultNotSaved(seen.last.attempt))

@@ -69,6 +69,21 @@ def deep_digests(
     return found
 
 
+def all_digests(targets: Targets) -> tuple[dict[int, str], dict[int, str]]:
+    """Return the code digests of all targets that something builds, and the deep ones of all."""
+    known: dict[int, str] = {}  # by function: the steps hold theirs, so that its `id` stays valid
+
+    def digest(fn: object) -> str:
+        key = id(fn.function) if isinstance(fn, BoundCall) else id(fn)
+        if (found := known.get(key)) is None:
+            found = known[key] = code_digest(fn)
+        return found
+
+    fns = ((index, target.step.fn) for index, target in enumerate(targets.all))
+    own = {index: digest(fn) for index, fn in fns if fn is not None}
+    return own, deep_digests(targets, range(len(targets)), digest)
+
+
 def deep_digests_of_run(
     targets: Targets, to_build: Iterable[int], recorded: Mapping[int, str | None]
 ) -> dict[int, str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from marin_build.identity.code.digest import code_digest
 from marin_build.plan.decisions import Kind
 from marin_build.plan.document import (
     DecisionDocument,
@@ -89,7 +88,7 @@ def _decision(plan: Plan, decision: Decision, *, pin_code: bool) -> DecisionDocu
         facts[0]["location"] = relative(reason.location, plan.targets.workspace)
     step = plan.targets.all[decision.index].step
     is_pinned = pin_code and decision.kind in (Kind.RUN, Kind.WAIT)
-    digest = code_digest(step.fn) if is_pinned and step.fn is not None else None
+    digest = step.code_digest if is_pinned else None
     settings = pinned_settings(step) if is_pinned else None
     return _entry(plan, decision.index, decision.kind.value, facts, digest, settings)
 

@@ -18,6 +18,7 @@ PRIVATE = "marin-build-run-"
 _SAFE = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
 _OTHERS = 0o077
+_WRITABLE = 0o022
 _NO_FILE = (errno.ELOOP, errno.ENXIO, errno.ENOTDIR, errno.EISDIR)
 
 
@@ -49,6 +50,22 @@ def open_own(path: str, flags: int, mode: int = 0o644, *, any_folder: bool = Fal
     if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)
         raise no_file(path, status)
+    return descriptor
+
+
+def open_unaltered(path: str, *, any_folder: bool = False) -> int:
+    """Open a file of ours to be read, if no other user may have written it; as `open_own`.
+
+    Raises:
+        OSError: it cannot be opened.
+        ValueError: another user may have written it.
+
+    """
+    descriptor = open_own(path, os.O_RDONLY, any_folder=any_folder)
+    status = os.fstat(descriptor)
+    if status.st_uid != os.geteuid() or status.st_mode & _WRITABLE:
+        os.close(descriptor)
+        raise ValueError("another user may have written it")
     return descriptor
 
 

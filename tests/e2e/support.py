@@ -520,13 +520,14 @@ class Project:
     def tree(self, folder: str = ".") -> dict[str, bytes]:
         """Return every file below a folder of the project, with its bytes.
 
-        Facts about code are left out: any command keeps those, once the files are seconds old.
+        Facts about code and loads are left out: any command keeps those, once files are old.
         """
         own = self.root / ".marin-build"
         return {
             name: data
             for name, data in tree(self.root / folder).items()
             if not (self.root / folder / name).is_relative_to(own / "facts")
+            and not (self.root / folder / name).is_relative_to(own / "analyses")
             and self.root / folder / name != own / ".gitignore"
         }
 

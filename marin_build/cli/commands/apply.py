@@ -141,7 +141,7 @@ def command(
         plan_to_build,
         prepare_build,
     )
-    from marin_build.operations.loading.loading import load
+    from marin_build.operations.loading.kept_analysis import load_to_read
 
     click.get_current_context().with_resource(lasting_streams())
     if stream_logs and (quiet or detach):
@@ -184,7 +184,9 @@ def command(
                     consequence="nothing was run",
                     hint="marin-build apply DIR --verify-signature FILE",
                 )
-            planned = plan_to_build(load(options, needed=request.named), request, show_warning)
+            planned = plan_to_build(
+                load_to_read(options, needed=request.named), request, show_warning
+            )
     words = words_of(
         ("-j", jobs),
         ("-k", keep_going),

@@ -85,9 +85,9 @@ def command(
         start = os.path.dirname(os.path.abspath(output)) if output is not None else None
         drawing = draw_saved_plan(folder, view, start=start)
     else:
-        from marin_build.operations.loading.loading import load
+        from marin_build.operations.loading.kept_analysis import load_to_read
 
-        loaded = load(options, needed=targets)
+        loaded = load_to_read(options, needed=targets)
         drawing = draw_pipeline(loaded, targets, view, options=options)
     if states and not drawing.picture.nodes:
         words = " or ".join(word.replace("-", " ") for word in status)

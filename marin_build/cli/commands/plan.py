@@ -141,7 +141,8 @@ def command(
         budgets=parse_budgets(budgets),
         overwrite=overwrite,
     )
-    loaded = load_to_plan(options, show_warning, request.named)
+    is_loaded = output is not None or check_placement
+    loaded = load_to_plan(options, show_warning, request.named, with_functions=is_loaded)
     if check_placement:
         from marin_build.operations.checks.check_placement import check_placement as check
 

@@ -37,7 +37,7 @@ def command(options: PipelineOptions, targets: tuple[str, ...], output: str) -> 
     that any browser opens, without a network. Targets that are not built are on it as such. A file
     that is no report is only overwritten if `-o` names it.
     """
-    from marin_build.operations.loading.loading import load
+    from marin_build.operations.loading.kept_analysis import load_to_read
     from marin_build.operations.pages.report import report_on
     from marin_build.operations.pages.report_file import refuse_to_replace, write_report
 
@@ -45,7 +45,7 @@ def command(options: PipelineOptions, targets: tuple[str, ...], output: str) -> 
     source = click.get_current_context().get_parameter_source("output")
     if source is click.core.ParameterSource.DEFAULT:
         refuse_to_replace(output)
-    report = report_on(load(options, needed=targets), targets, options)
+    report = report_on(load_to_read(options, needed=targets), targets, options)
     write_report(output, report.text)
     for left_out in report.left_out[:_MOST_NAMED]:
         echo(f"note: only named: {printable(left_out)}", err=True)

@@ -57,10 +57,10 @@ def command(
             show_statement_verdict(verdict)
         return EXIT_TARGET_FAILED if verdict.differences else EXIT_OK
     from marin_build.cli.views.verify_text import show_verified, verified_json
-    from marin_build.operations.loading.loading import load
+    from marin_build.operations.loading.kept_analysis import load_to_read
     from marin_build.operations.outputs.verify import verify_targets
 
-    found = verify_targets(load(options, needed=targets), targets, content=content)
+    found = verify_targets(load_to_read(options, needed=targets), targets, content=content)
     if as_json:
         sys.stdout.write(json.dumps(verified_json(found), indent=1) + "\n")
     else:

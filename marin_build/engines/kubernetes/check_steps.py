@@ -14,7 +14,6 @@ from marin_build.engines.kubernetes.api_rules import (
 from marin_build.engines.kubernetes.names import LARGEST_GANG, MOST_SLICES
 from marin_build.engines.kubernetes.pods import GPU_PRODUCTS, product_of
 from marin_build.errors import UsageError
-from marin_build.pipeline.command import Command
 from marin_build.pipeline.resources import GpuDevice, ResourceConfig, TpuDevice
 from marin_build.pipeline.retries import policy_of
 from marin_build.plan.capacity import hosts_of
@@ -54,8 +53,8 @@ def problems_of_step(step: StepSpec, image: str | None) -> Iterator[MarinBuildEr
         yield _error(step, f"more than {LARGEST_GANG} hosts are asked for")
     if isinstance(resources.device, TpuDevice) and resources.device.slice_count > MOST_SLICES:
         yield _error(step, f"more than {MOST_SLICES} slices are asked for")
-    if isinstance(step.fn, Command):
-        words = step.fn.text if isinstance(step.fn.text, tuple) else (step.fn.text,)
+    if (command := step.command) is not None:
+        words = command.text if isinstance(command.text, tuple) else (command.text,)
         if max(len(word.encode()) for word in words) > LONGEST_WORD:
             what = f"a word of its command is longer than the {LONGEST_WORD} bytes Linux can start"
             yield _error(step, what, "put the text into a file, and declare it with source(...)")

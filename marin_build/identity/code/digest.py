@@ -90,17 +90,6 @@ def _shown(value: object, text: str) -> str:
     return f"sha256:{digest_of_text(text)[:16]}"
 
 
-def has_drifted(recorded: str | None, fn: object) -> bool:
-    """Return whether the code of `fn` is not the code that built an output.
-
-    Args:
-        recorded: the record's `code_digest`; None if the record has none.
-        fn: what builds the step now; None if nothing does.
-
-    """
-    return recorded is not None and fn is not None and code_digest(fn) != recorded
-
-
 def forget_code() -> None:
     """Read all source anew; for programs that load a pipeline again after its files changed."""
     _readers.clear()

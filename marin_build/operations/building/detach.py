@@ -50,6 +50,7 @@ def detach(planned: Planned, on_handed: Callable[[Handed], None]) -> int:
         StoreError: the store cannot be written.
 
     """
+    planned = planned.with_functions()
     engine, plan = planned.engine, planned.decided
     if not engine.capabilities.detaches:
         raise UsageError(

@@ -155,7 +155,7 @@ def plan_to_build(
 
 def let_go_of_temp(loaded: Loaded, plan: Plan, on_event: Callable[[Warned], None]) -> None:
     """Delete the outputs of steps with `temp=True` that are needed no more, if there are such."""
-    if any(target.step.temp for target in plan.targets.all):
+    if plan.targets.temporary():
         from marin_build.operations.building.let_go import let_go
 
         let_go(loaded, plan, on_event)
@@ -239,7 +239,7 @@ def prepare_build(
     settings = planned.loaded.settings
     jobs = planned.request.jobs or settings.jobs or os.cpu_count() or 1
     drifted = planned.drifted
-    planned = planned.with_adopted()
+    planned = planned.with_functions().with_adopted()
     for warning in planned.loaded.warnings():
         on_event(warning)
     queued: Sequence[QueuedJobs] = ()

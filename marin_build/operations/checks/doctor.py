@@ -14,6 +14,7 @@ from marin_build.engines.registry import (
 )
 from marin_build.errors import MarinBuildError, UsageError
 from marin_build.operations.checks.checkup import Checkup, Finding
+from marin_build.operations.checks.examine_analyses import examine_analyses
 from marin_build.operations.checks.examine_machine import examine_machine, examine_prefix
 from marin_build.operations.loading.config import Settings, load_settings
 from marin_build.operations.loading.find_pipeline import prefix_of
@@ -66,6 +67,7 @@ def examine(
     if only is None:
         place = prefix_of(PipelineOptions(prefix=prefix), settings, project)
         checkups += [examine_machine(project), examine_prefix(place)]
+        checkups += examine_analyses(project, is_on=settings.analysis_cache)
     else:
         used = (only,)
     return checkups + [_examine_engine(one, engines, settings, used) for one in engines]

@@ -65,6 +65,8 @@ class Settings:
             or `artifact`, with ArtifactStep. They differ in the defaults of ResourceConfig.
         pass_env: the names of environment variables that the pipeline's file reads: they become
             parameters of it, `env:NAME`. None of them may hold a secret.
+        analysis_cache: whether what loading the pipeline gave is kept, and used by commands that
+            run none of its functions as long as nothing has changed that the load looked at.
         lint_ignore: the kinds of findings that `lint` leaves out (pipeline/lint/findings.py).
         engines: the tables of engines, by name; an engine reads its own when it is chosen.
 
@@ -93,6 +95,7 @@ class Settings:
     marin_aliases: bool = False
     marin_era: Literal["executor", "artifact"] = "executor"
     pass_env: tuple[str, ...] = ()
+    analysis_cache: bool = True
     lint_ignore: tuple[str, ...] = ()
     engines: Mapping[str, Table] = field(default_factory=dict, metadata=NOT_A_SETTING)
 

@@ -11,7 +11,6 @@ import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from marin_build.identity.code.digest import code_digest
 from marin_build.operations.loading.find_pipeline import pipeline_file
 from marin_build.operations.loading.loading import declare
 from marin_build.plan.later_selection import what_waits
@@ -86,7 +85,7 @@ def entries_of(targets: Targets) -> tuple[Entry, ...]:
             declared=f"{relative(target.step.declared[0], targets.workspace)}"
             f":{target.step.declared[1]}",
             payload=target.step.payload,
-            code=code_digest(target.step.fn) if target.step.fn is not None else None,
+            code=target.step.code_digest,
             output=output_inside(
                 relative(target.output_path, targets.workspace),
                 relative(targets.workspace.prefix, targets.workspace),

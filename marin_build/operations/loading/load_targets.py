@@ -147,6 +147,12 @@ def store_of(steps: Iterable[StepSpec], prefix: str) -> Store:
     return open_store(prefix)
 
 
+def store_of_targets(targets: Targets) -> Store:
+    """Return the store of the outputs of targets."""
+    steps = (targets.all[index].step for index in targets.traits.with_places)
+    return store_of(steps, targets.workspace.prefix)
+
+
 def _remote_sources(graph: Graph) -> list[Source]:
     reading = sorted(graph.traits.with_inputs)
     sources = (source for i in reading for source in graph.steps[i].inputs.values())

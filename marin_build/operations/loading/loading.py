@@ -11,7 +11,7 @@ from marin_build.garbage_collector import without_garbage_collector
 from marin_build.operations.loading.find_pipeline import pipeline_file, prefix_of
 from marin_build.operations.loading.load_targets import (
     load_targets,
-    store_of,
+    store_of_targets,
     targets_without_inputs,
 )
 from marin_build.operations.loading.passed_variables import passed_variables
@@ -25,13 +25,14 @@ from marin_build.quick_dataclass import dataclass
 from marin_build.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from marin_build.apply.events import Warned
     from marin_build.engines.base import Engine
     from marin_build.observe.read_drift import Environments
     from marin_build.operations.loading.config import Settings
     from marin_build.operations.loading.options import PipelineOptions
+    from marin_build.pipeline.locate import PipelineModule
     from marin_build.pipeline.targets import Targets
     from marin_build.store.base import Store
 
@@ -54,10 +55,11 @@ class Declared:
         return self.pipeline.module.named_from(self.workspace.project)
 
     def warnings(self) -> list[Warned]:
-        """Return notes on how the steps were found, and warnings for the pipeline's author.
+        """Return notes on how the steps were found, and warnings for the pipeline's author."""
+        return _as_events(self.pipeline.notes, self.warning_texts())
 
-        These are about undeclared files, lost threads, and identities that are never the same.
-        """
+    def warning_texts(self) -> list[str]:
+        """Return warnings about undeclared files, lost threads, and unsteady identities."""
         every, named = self.targets.all, sorted(self.targets.traits.with_texts)
         undeclared = undeclared_files((every[index].step for index in named), self.workspace)
         texts = undeclared + lost_threads(self.pipeline.threads)
@@ -66,12 +68,15 @@ class Declared:
 
             steps = (target.step for target in self.targets.all)
             texts += unsteady_identities(steps, self.workspace.project)
-        notes = self.pipeline.notes
-        if not texts and not notes:
-            return []
-        from marin_build.apply.events import Warned
+        return texts
 
-        return [*(Warned(text, kind="note") for text in notes), *(Warned(text) for text in texts)]
+
+def _as_events(notes: Sequence[str], texts: Sequence[str]) -> list[Warned]:
+    if not texts and not notes:
+        return []
+    from marin_build.apply.events import Warned
+
+    return [*(Warned(text, kind="note") for text in notes), *(Warned(text) for text in texts)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,37 @@ class Loaded(Declared):
     host: Host
     adopted: Mapping[str, AdoptedData] = field(default_factory=dict)
     """By target id, the adopted data that steps read; see operations/loading/adopted_data.py."""
+    kept: KeptLoad | None = None
+    """What an earlier load gave, if this is that; None: the pipeline was loaded here."""
+
+    def warnings(self) -> list[Warned]:
+        """Return what `Declared.warnings` returns; of an earlier load what it returned."""
+        texts = self.warning_texts() if self.kept is None else self.kept.warnings
+        return _as_events(self.pipeline.notes, texts)
+
+    def with_functions(self) -> Loaded:
+        """Return the pipeline as it is loaded now, to run its steps.
+
+        Raises:
+            StoppedError: it declares something else than was kept.
+            MarinBuildError: it cannot be loaded.
+
+        """
+        return self if self.kept is None else self.kept.load()
+
+
+@dataclass(frozen=True, slots=True)
+class KeptLoad:
+    """An earlier load that is used in place of one.
+
+    Args:
+        warnings: for the pipeline's author.
+        load: loads the pipeline, once, and makes sure that it declares what was kept.
+
+    """
+
+    warnings: tuple[str, ...]
+    load: Callable[[], Loaded]
 
 
 def load(options: PipelineOptions, only: str | None = None, needed: Sequence[str] = ()) -> Loaded:
@@ -114,15 +150,7 @@ def load(options: PipelineOptions, only: str | None = None, needed: Sequence[str
             that these do not need, and names and tags say so, they are left out.
 
     """
-    with without_garbage_collector():
-        declared = _declare(options, only, needed)
-        settings, workspace = declared.settings, declared.workspace
-        targets = declared.targets
-        steps = (targets.all[index].step for index in targets.traits.with_places)
-        store = store_of(steps, workspace.prefix)
-        return Loaded(
-            settings, workspace, declared.pipeline, declared.targets, store, current_host()
-        )
+    return opened(declare(options, only, needed))
 
 
 def chosen_engine(loaded: Declared) -> Engine[Any]:
@@ -142,41 +170,89 @@ def environments_for(loaded: Loaded, engine: Engine[Any]) -> Environments:
     return Environments(loaded.workspace.project, engine.finds_our_packages, engine.image_of)
 
 
-def declare(options: PipelineOptions, *, with_inputs: bool = True) -> Declared:
-    """Load the pipeline that the options name, and open no store for its outputs.
-
-    Args:
-        options: say where it is.
-        with_inputs: read what its sources hold; else see `targets_without_inputs`.
-
-    """
-    with without_garbage_collector():
-        return _declare(options, with_inputs=with_inputs)
-
-
-def _declare(
+def declare(
     options: PipelineOptions,
     only: str | None = None,
     needed: Sequence[str] = (),
     *,
     with_inputs: bool = True,
 ) -> Declared:
+    """Load the pipeline that the options name, and open no store for its outputs.
+
+    Args:
+        options: say where it is.
+        only, needed: as for `load`.
+        with_inputs: read what its sources hold; else see `targets_without_inputs`.
+
+    """
+    with without_garbage_collector():
+        return _declare(options, only, needed, with_inputs=with_inputs)
+
+
+def opened(declared: Declared) -> Loaded:
+    """Return a pipeline with the store of its outputs."""
+    return Loaded(
+        declared.settings,
+        declared.workspace,
+        declared.pipeline,
+        declared.targets,
+        store_of_targets(declared.targets),
+        current_host(),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRequest:
+    """What is loaded, and with what: all that options and configuration say.
+
+    Args:
+        module: the pipeline.
+        settings: those in force.
+        workspace: project, prefix and code policy.
+        parameters: what the pipeline is given, as text.
+
+    """
+
+    module: PipelineModule
+    settings: Settings
+    workspace: Workspace
+    parameters: Mapping[str, str]
+
+
+def request_of(options: PipelineOptions) -> LoadRequest:
+    """Return what options name; nothing is loaded.
+
+    Raises:
+        UsageError: the configuration or a file of parameters cannot be read.
+
+    """
     module, project, settings = pipeline_file(options)
-    policy = options.code or settings.code
     workspace = Workspace(
         project,
         prefix_of(options, settings, project),
-        policy,
+        options.code or settings.code,
         marin_era=settings.marin_era if settings.marin_aliases else None,
     )
     parameters = _parameters(options, settings, project)
     if options.engine:
         settings = replace(settings, engine=options.engine)
+    return LoadRequest(module, settings, workspace, parameters)
+
+
+def _declare(
+    options: PipelineOptions,
+    only: str | None,
+    needed: Sequence[str],
+    *,
+    with_inputs: bool,
+) -> Declared:
+    named = request_of(options)
+    module, settings, workspace = named.module, named.settings, named.workspace
     with to_standard_error():  # an identity asks values of the author's classes, too
         if options.program is not None:
-            pipeline = load_program(options.program, workspace, parameters)
+            pipeline = load_program(options.program, workspace, named.parameters)
         else:
-            pipeline = load_pipeline(module, workspace, parameters)
+            pipeline = load_pipeline(module, workspace, named.parameters)
 
         def load(pipeline: Pipeline, workspace: Workspace) -> tuple[Pipeline, Targets]:
             if not with_inputs:

@@ -89,6 +89,7 @@ class PipelineOptions:
         program: declares the steps, in place of a file.
         unbuilt: ids of targets that count as not built, `*` for all: expansions that need them
             wait.
+        no_analysis: load the pipeline, whatever was kept of earlier loads, and keep nothing.
         on_progress: is told how far the reading of remote inputs is, where that takes long.
 
     """
@@ -103,6 +104,7 @@ class PipelineOptions:
     folder: str | None = None
     program: Program | None = None
     unbuilt: Sequence[str] = ()
+    no_analysis: bool = False
     on_progress: Callable[[ReadingInputs], None] | None = field(
         default=None, compare=False, repr=False
     )

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marin_build.errors import UsageError
-from marin_build.identity.code.digest import code_digest
 from marin_build.operations.planning.plan import make_planned
 from marin_build.operations.planning.planned import PlanRequest
 from marin_build.plan.decisions import Kind
@@ -150,7 +149,7 @@ def _write(loaded: Loaded, drifted: Mapping[int, Drifted], reason: str) -> None:
                 code_digest=it.built.code_digest,
             ),
             Acceptance(
-                code_digest=code_digest(target.step.fn) if target.step.fn is not None else None,
+                code_digest=target.step.code_digest,
                 upstream=it.upstream,
                 environment=AcceptedEnvironment(
                     python=now.python,

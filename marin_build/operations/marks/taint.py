@@ -128,7 +128,7 @@ def _condemned(
         _refuse_untaintable(targets.all[index], plain.of(index))
     roots_of = {index: (index,) for index in chosen}
     for index in below:
-        if plain.of(index).is_built and targets.all[index].step.fn is not None:
+        if plain.of(index).is_built and targets.all[index].step.is_built_by_code:
             above = [root for dep in targets.deps[index] for root in roots_of.get(dep, ())]
             if above:
                 roots_of[index] = tuple(dict.fromkeys([*roots_of.get(index, ()), *above]))
@@ -142,7 +142,7 @@ def _refuse_untaintable(target: Target, seen: Observed) -> None:
     hint = None
     if not seen.is_built:
         what = "is not built: there is nothing to build again"
-    elif step.fn is None:
+    elif not step.is_built_by_code:
         what = "has no function and no command: no run can build it again"
     elif built is not None and built.adopted_from == target.output_path:
         what = "was adopted where it lies: to build it again would delete that data"

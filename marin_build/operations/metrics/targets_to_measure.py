@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from marin_build.observe.read_builds import list_places
-from marin_build.operations.loading.loading import load
+from marin_build.operations.loading.kept_analysis import load_to_read
 from marin_build.operations.loading.place import open_place
 from marin_build.operations.outputs.find_outputs import stored_identity
 from marin_build.operations.outputs.recall import Recalled, load_or_recall, recall_run
@@ -122,7 +122,7 @@ def find_targets_to_measure(
     if may_recall:
         recalled = load_or_recall(options, rest)
     else:
-        recalled = Recalled(load(options, needed=rest), tuple(rest))
+        recalled = Recalled(load_to_read(options, needed=rest), tuple(rest))
     loaded = recalled.loaded
     selected = _of_targets(loaded, choose(loaded, recalled.selectors))
     targets = (*named.values(), *(each for each in selected if each.path not in named))

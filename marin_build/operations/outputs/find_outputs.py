@@ -180,11 +180,11 @@ def _not_built(place: Place, word: str, name: str) -> NotFoundError:
 
 def _declared(options: PipelineOptions, place: Place, words: Sequence[str]) -> FoundOutputs:
     """Return the outputs that the pipeline's selectors select."""
-    from marin_build.operations.loading.loading import load
+    from marin_build.operations.loading.kept_analysis import load_to_read
     from marin_build.operations.planning.choose_targets import choose
 
     try:
-        loaded = load(options, only=words[0] if len(words) == 1 else None, needed=words)
+        loaded = load_to_read(options, only=words[0] if len(words) == 1 else None, needed=words)
     except MarinBuildError as error:
         if not place.is_pipelines(error):
             raise

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from marin_build.errors import MarinBuildError
 from marin_build.observe.read_inventory import read_inventory
-from marin_build.operations.loading.loading import current_host, load
+from marin_build.operations.loading.kept_analysis import load_to_read
+from marin_build.operations.loading.loading import current_host
 from marin_build.operations.loading.place import open_place
 from marin_build.operations.outputs.find_outputs import first_line
 from marin_build.plan.later_selection import what_waits
@@ -94,7 +95,7 @@ def _declared(
 ) -> tuple[dict[str, tuple[str, ...]] | None, tuple[str, ...]]:
     """Return what the pipeline declares, and what it does not tell, in words."""
     try:
-        targets = load(options).targets
+        targets = load_to_read(options).targets
     except MarinBuildError as error:
         if not place.is_pipelines(error):
             raise

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from marin_build.errors import MarinBuildError, NotFoundError, StoppedError
 from marin_build.identity.payload import fingerprint_of
 from marin_build.operations.loading.find_pipeline import pipeline_file
-from marin_build.operations.loading.loading import Loaded, current_host, load
+from marin_build.operations.loading.kept_analysis import load_to_read
+from marin_build.operations.loading.loading import Loaded, current_host
 from marin_build.operations.loading.place import open_place, refuse_drifted
 from marin_build.operations.outputs.find_outputs import first_line, newest_builds, stored_identity
 from marin_build.pipeline.load import Pipeline
@@ -75,7 +76,7 @@ def load_or_recall(
     """
     place = open_place(options)
     try:
-        loaded = load(options, only=only, needed=words)
+        loaded = load_to_read(options, only=only, needed=words)
     except MarinBuildError as error:
         if not place.is_pipelines(error):
             raise

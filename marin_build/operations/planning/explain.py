@@ -11,7 +11,6 @@ from marin_build.operations.planning.choose_targets import choose
 from marin_build.operations.planning.plan import make_planned
 from marin_build.operations.planning.planned import PlanRequest
 from marin_build.pipeline.declared_at import shown
-from marin_build.pipeline.output_file import files_in
 from marin_build.plan.block_reasons import UpstreamBlocked
 from marin_build.plan.decisions import Kind
 from marin_build.plan.plan_summary import verb_of
@@ -195,7 +194,7 @@ def _facts(planned: Planned, decision: Decision) -> list[tuple[str, str]]:
     if decision.kind is Kind.REUSE and plan.snapshot.of(decision.index).built is None:
         facts += _recorded_by_marin(loaded, target.output_path)
     deps = [plan.targets.all[dep].id for dep in plan.targets.deps[decision.index]]
-    files = [f"{file.step.target_id} / {file.path}" for file in files_in(target.step.fn)]
+    files = [f"{file.step.target_id} / {file.path}" for file in target.step.files_read]
     return facts + _listed("needs", deps) + _listed("reads", [*map(printable, files)])
 
 

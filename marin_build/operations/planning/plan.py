@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.errors import UsageError
 from marin_build.garbage_collector import without_garbage_collector
+from marin_build.operations.loading.kept_analysis import load_to_read
 from marin_build.operations.loading.loading import chosen_engine, load
 from marin_build.operations.planning.budgets import capacity_here, fitted, unused_budgets
 from marin_build.operations.planning.choose_targets import choose, states_of
@@ -28,7 +29,11 @@ if TYPE_CHECKING:
 
 
 def load_to_plan(
-    options: PipelineOptions, on_event: Callable[[Warned], None], needed: Sequence[str] = ()
+    options: PipelineOptions,
+    on_event: Callable[[Warned], None],
+    needed: Sequence[str] = (),
+    *,
+    with_functions: bool = False,
 ) -> Loaded:
     """Load a pipeline to plan it; refuse an unknown engine before a store is read.
 
@@ -36,9 +41,10 @@ def load_to_plan(
         options: name the pipeline.
         on_event: gets warnings for the pipeline's author.
         needed: as for `load`.
+        with_functions: whether its functions are needed in any case: then it is loaded.
 
     """
-    loaded = load(options, needed=needed)
+    loaded = (load if with_functions else load_to_read)(options, needed=needed)
     chosen_engine(loaded)  # refuses an unknown one
     for warning in loaded.warnings():
         on_event(warning)

@@ -254,6 +254,19 @@ class Planned:
             ways_out=ways_out,
         )
 
+    def with_functions(self) -> Planned:
+        """Return the plan whose steps have the functions that a load of the pipeline gives now.
+
+        Raises:
+            StoppedError: the pipeline declares something else than was planned.
+            MarinBuildError: it cannot be loaded.
+
+        """
+        loaded = self.loaded.with_functions()
+        if loaded is self.loaded:
+            return self
+        return replace(self, loaded=loaded, decided=replace(self.decided, targets=loaded.targets))
+
     def with_adopted(self) -> Planned:
         """Return the plan whose steps read adopted data where it lies.
 

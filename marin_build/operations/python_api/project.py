@@ -133,6 +133,8 @@ class Project(ProjectBuilds, ProjectTargets, ProjectMarks, ProjectPrefix):
         )  # fmt: skip
         warnings: list[Warned] = []
         with self._loading():
-            loaded = load_to_plan(self._options, warnings.append, request.named)
+            loaded = load_to_plan(
+                self._options, warnings.append, request.named, with_functions=True
+            )
             planned = make_planned(loaded, request, on_event=warnings.append)
             return ProjectPlan(planned, tuple(warnings))

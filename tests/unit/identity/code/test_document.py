@@ -10,7 +10,7 @@ import pytest
 
 from marin_build import command
 from marin_build.errors import StoreError
-from marin_build.identity.code.digest import code_of, has_drifted
+from marin_build.identity.code.digest import code_of
 from marin_build.identity.code.document import CodeDocument, code_document
 from marin_build.plan.drift import Drift
 from marin_build.plan.find_drift import drift_of, environment_drift
@@ -104,17 +104,6 @@ def test_lambdas_of_one_place_have_parts_of_their_own(project: NewProject) -> No
     assert set(document.parts) == {
         "flow.make.<locals>.run", "flow.<lambda>", "flow.<lambda>#2",
     }  # fmt: skip
-
-
-def test_drift_is_a_comparison_of_digests(project: NewProject) -> None:
-    made = project(flow=FLOW)
-    run = made.load().run
-    digest = code_of(run).digest
-    assert not has_drifted(digest, run)
-    made.write(flow=FLOW.replace("N = 1", "N = 2"))
-    assert has_drifted(digest, made.load().run)
-    assert not has_drifted(None, run)
-    assert not has_drifted(digest, None)
 
 
 def test_a_record_and_its_source_say_what_drifted(project: NewProject) -> None:
