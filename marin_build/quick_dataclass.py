@@ -15,6 +15,7 @@ and `inspect.signature` do not know the arguments: what authors import is no pla
 from __future__ import annotations
 
 import dataclasses
+import functools
 from operator import attrgetter
 from reprlib import recursive_repr
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -84,8 +85,20 @@ def _first_init(cls: Any, fields: _Fields) -> Callable[..., None]:
 
 
 def _compiled_init(cls: type, fields: _Fields) -> Callable[..., None]:
-    known: dict[str, Any] = {"_set": object.__setattr__, "_MISSING": dataclasses.MISSING}
-    for_anywhere, for_names, lines = ["self"], ["*"], []
+    parameters, known, values = _parameters(fields)
+    known["_set"] = object.__setattr__
+    lines = [f"_set(self, {name!r}, {value})" for name, value in values.items()]
+    if hasattr(cls, "__post_init__"):
+        lines.append("self.__post_init__()")
+    init = _compiled(parameters, lines, known)
+    init.__qualname__ = f"{cls.__qualname__}.__init__"
+    return init
+
+
+def _parameters(fields: _Fields) -> tuple[str, dict[str, Any], dict[str, str]]:
+    """Return the parameters of an `__init__`, the names in it, and field -> its value, as text."""
+    known: dict[str, Any] = {"_MISSING": dataclasses.MISSING}
+    for_anywhere, for_names, values = ["self"], ["*"], dict[str, str]()
     for field in fields:
         name = value = parameter = field.name
         if field.default is not dataclasses.MISSING:
@@ -100,15 +113,42 @@ def _compiled_init(cls: type, fields: _Fields) -> Callable[..., None]:
                 value = f"{value} if {name} is _MISSING else {name}"
         if field.init:
             (for_names if field.kw_only else for_anywhere).append(parameter)
-        lines.append(f"_set(self, {name!r}, {value})")
-    if hasattr(cls, "__post_init__"):
-        lines.append("self.__post_init__()")
+        values[name] = value
     parameters = ", ".join(for_anywhere + (for_names if len(for_names) > 1 else []))
+    return parameters, known, values
+
+
+def _compiled(parameters: str, lines: list[str], known: dict[str, Any]) -> Callable[..., None]:
     source = f"def __init__({parameters}):\n " + "\n ".join(lines or ["pass"])
     exec(source, known)  # noqa: S102 - made of names of fields alone, as the standard library does
     init: Callable[..., None] = known["__init__"]
-    init.__qualname__ = f"{cls.__qualname__}.__init__"
     return init
+
+
+def open_while_made(cls: type[T]) -> type[T]:
+    """Let values of a frozen dataclass with slots and many fields be made in a third of the time.
+
+    To set a field of a frozen value, `object.__setattr__` looks for its slot each time. While its
+    fields are set, a value is of an open class with the same slots instead, and is frozen after.
+    Values of classes that derive from this one are made as before.
+    """
+    fields: _Fields = dataclasses.fields(cls)  # type: ignore[arg-type]
+    names = tuple(field.name for field in fields)
+    given = ", ".join(f"{field.name}={field.name}" for field in fields if field.init)
+    parameters, known, values = _parameters(fields)
+    known |= {
+        "_set": object.__setattr__,
+        "_as_before": cls.__init__,
+        "_Frozen": cls,
+        "_Open": type(f"Open{cls.__name__}", cls.__bases__, {"__slots__": names}),
+    }
+    lines = [f"if self.__class__ is not _Frozen: return _as_before(self, {given})"]
+    lines.append('_set(self, "__class__", _Open)')
+    lines += [f"self.{name} = {value}" for name, value in values.items()]
+    lines += ["self.__class__ = _Frozen", "self.__post_init__()"]
+    made: Any = cls
+    made.__init__ = functools.wraps(made.__init__)(_compiled(parameters, lines, known))
+    return cls
 
 
 def _comparison(fields: _Fields, *, frozen: bool) -> Mapping[str, Any]:

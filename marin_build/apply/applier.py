@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
+from marin_build.apply.books import Books
 from marin_build.apply.build_loop import GRACE_AFTER_KILL, GRACE_OF_GANG, BuildLoop
 from marin_build.apply.devices import NOTHING_QUEUED, Devices
 from marin_build.apply.events import ApplyFinished, ApplyStarted, StillRunning, Warned
@@ -15,6 +17,7 @@ from marin_build.run_step.patient_store import PatientStore
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from marin_build.apply.delivery import Delivery
     from marin_build.apply.devices import Queued
     from marin_build.apply.events import Event
     from marin_build.apply.printed_lines import PrintedLines
@@ -43,7 +46,8 @@ class Applier:
         drifted: the reused targets that drifted; the totals name them.
         report_every: seconds between two reports that steps still run; 0: none are made.
         stream_logs: whether the lines that steps print are reported.
-        on_event: called with every event.
+        delivery: passes events on in the thread of `run`; None: all is done when `on_event` is.
+        on_event: called with every event, one at a time, by the thread in which it happened.
 
     """
 
@@ -63,6 +67,7 @@ class Applier:
         drifted: tuple[DriftedTargets, ...] = (),
         report_every: float = 0.0,
         stream_logs: bool = False,
+        delivery: Delivery | None = None,
         on_event: Callable[[Event], None],
     ) -> None:
         self._plan = plan
@@ -77,12 +82,13 @@ class Applier:
             self._printed = PrintedLines(session.run, outputs, session.store, on_event)
             on_event = self._printed
         self._on_event = on_event
+        self._delivery, self._wake = delivery, isolation.wake
         self._report_every, self._report_at = report_every, 0.0
-        to_build = sorted(plan.to_build + plan.sealed)
+        to_build = sorted((*plan.to_build, *plan.sealed))
         devices = Devices(capacity, plan.targets, to_build, jobs, queued)
         jobs += min(len(queued.engines), sum(queued.most.values()))
         self._schedule = Schedule(to_build, plan.targets.deps, expected, devices.limits)
-        self._loop = BuildLoop(
+        books = Books(
             plan.targets.all,
             self._schedule,
             isolation,
@@ -91,20 +97,26 @@ class Applier:
             max_failures=max_failures,
             fail_fast=fail_fast,
             once=once,
-            tend=self._look_around,
-            grace_after_kill=GRACE_AFTER_KILL if session.launch is None else GRACE_OF_GANG,
             on_event=on_event,
+        )
+        self._loop = BuildLoop(
+            books,
+            isolation,
+            tend=self._look_around,
+            deliver=delivery.deliver if delivery is not None else lambda _now: None,
+            grace_after_kill=GRACE_AFTER_KILL if session.launch is None else GRACE_OF_GANG,
         )
 
     def run(self) -> ApplyFinished:
         """Build everything that can be built; return the totals, which are reported in any case."""
-        self._say_what_is_known()
-        try:
-            self._loop.run()
-        finally:
-            self._tell_news()
-            finished = self._totals()
-            self._on_event(finished)
+        with self._delivery.awaited(self._wake) if self._delivery is not None else nullcontext():
+            self._say_what_is_known()
+            try:
+                self._loop.run()
+            finally:
+                self._tell_news()
+                finished = self._totals()
+                self._on_event(finished)
         return finished
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -16,6 +17,8 @@ from marin_build.plan.outcomes import (
 from marin_build.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from marin_build.plan.drifted_targets import DriftedTargets
     from marin_build.plan.outcomes import End
     from marin_build.plan.requested_outputs import BuiltOutput
@@ -224,7 +227,7 @@ class ApplyFinished:
         reused: targets that were built, before or meanwhile.
         blocked: targets that cannot be built, as a rule because one that they need failed.
         stopped: targets that this run must not build: a lease was lost, or a step changed.
-        interrupted: targets whose attempt was cut short.
+        interrupted: targets whose attempt was interrupted.
         not_started: targets left alone after a failure or an interrupt.
         seconds: how long it took.
         was_interrupted: the run was asked to end before it was done.
@@ -324,6 +327,20 @@ DOCUMENTED: dict[str, tuple[str, ...]] = {
     **{name: ("name", "target", *said) for name, said in _ENDS.values()},
 }
 """Name of an event in JSON -> its fields: docs/reference/events.md."""
+
+
+def one_at_a_time(on_event: Callable[[Event], None]) -> Callable[[Event], None]:
+    """Return a function that passes events on, one after the other, though several threads call it.
+
+    Steps of this machine are reported by the thread that built them, and jobs by another one.
+    """
+    lock = threading.Lock()
+
+    def pass_on(event: Event) -> None:
+        with lock:
+            on_event(event)
+
+    return pass_on
 
 
 def event_name(event: Event) -> str:

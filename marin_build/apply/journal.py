@@ -7,8 +7,10 @@ line that was cut, because the writer may have been killed.
 from __future__ import annotations
 
 import json
+import math
 from contextlib import suppress
 from dataclasses import dataclass
+from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING, Any
 
 from marin_build.apply.events import event_fields, event_name
@@ -16,7 +18,7 @@ from marin_build.text.moments import stamp
 from marin_build.untrusted_json import number, parse_json, text, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
     from marin_build.apply.events import Event
@@ -29,6 +31,13 @@ FINISHED = "apply_finished"
 """The last event of a run that has ended, in good order or after Ctrl-C."""
 
 _encode = json.JSONEncoder().encode
+_PLAIN: dict[type, Callable[[Any], str]] = {
+    str: encode_basestring_ascii,
+    int: int.__repr__,
+    float: lambda number: repr(number) if math.isfinite(number) else _encode(number),
+    bool: {False: "false", True: "true"}.__getitem__,
+    type(None): {None: "null"}.__getitem__,
+}
 
 _LONGEST_RUN = 1e10
 """Seconds, 300 years: a line of a later time is damaged, and its time is no date."""
@@ -105,13 +114,15 @@ def header_line(header: Header, now: datetime) -> bytes:
 
 def event_line(event: Event, now: datetime, at: float) -> bytes:
     """Return the line of an event that happened `at` seconds after the beginning."""
-    document = {
-        "event": event_name(event),
-        "time": stamp(now),
-        "at": round(at, 6),
-        **event_fields(event),
-    }
-    return f"{_encode(document)}\n".encode()
+    head = f'{{"event": "{event_name(event)}", "time": "{stamp(now)}", "at": {at:.6f}'
+    members = [f', "{key}": {_text_of(value)}' for key, value in event_fields(event).items()]
+    return f"{head}{''.join(members)}}}\n".encode()
+
+
+def _text_of(value: object) -> str:
+    """Return a value as JSON: the encoder takes longer to begin than a plain value takes here."""
+    plain = _PLAIN.get(type(value))
+    return plain(value) if plain is not None else _encode(value)
 
 
 def parse_journal(data: bytes, *, only_totals: bool = False) -> Journal:

@@ -37,9 +37,17 @@ class MixedWorkers:
         """Whether nothing can be built here any more."""
         return self._local.is_spent
 
+    def answer_to(self, hear: Callable[[Ended | Lingers], None]) -> None:
+        """Have the workers of this machine call a function; `wait` returns what jobs answer."""
+        self._local.answer_to(hear)
+
     def start(self, request: Start) -> None:
-        """Begin to build a target."""
-        self._of(request.index).start(request)
+        """Begin to build a target; a queue submits what is ready together when `wait` is called."""
+        if (workers := self._builds.get(request.index)) is None:
+            self._local.start(request)
+        else:
+            workers.start(request)
+            self.wake()
 
     def wait(self, timeout: float | None) -> list[Ended | Lingers]:
         """Return what has ended, and what lingers."""

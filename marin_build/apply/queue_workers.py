@@ -9,6 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from marin_build.engines.jobs import JobQueue, JobRequest
     from marin_build.plan.outcomes import Outcome
     from marin_build.run_step.session import Session
-    from marin_build.run_step.workers import Start
+    from marin_build.run_step.workers import Lingers, Start
 
 LOOK_EVERY = 0.3
 """Seconds between two looks at the statuses of running targets on a local disk."""
@@ -66,13 +67,16 @@ class QueueWorkers:
         self._cancelled: set[tuple[int, bool]] = set()
         self._followed = FollowedJobs(session, engine, jobs, self._to_end, self)
         self._wanted = WantedJobs(session, jobs, specs, self._followed, self._to_end, self)
-        self._ready: list[Start] = []  # of the thread that calls `start` and `wait`
+        self._ready: deque[Start] = deque()
         self._something = threading.Event()
         self._is_closed = False
         self._poll_at = self._look_at = 0.0
         self._silence = Silence()
         self._thread = threading.Thread(target=self._follow, daemon=True, name=f"{engine} jobs")
         self._thread.start()
+
+    def answer_to(self, hear: Callable[[Ended | Lingers], None]) -> None:
+        """Do nothing: `wait` returns what jobs answer, many at once."""
 
     def start(self, request: Start) -> None:
         """Have a target built by a job: what is ready together is submitted together, by `wait`."""
@@ -81,9 +85,8 @@ class QueueWorkers:
     def wait(self, timeout: float | None) -> list[Ended]:
         """Return what has ended."""
         if self._ready:
-            for request in self._ready:
-                self._wanted.add(request)
-            self._ready.clear()
+            while self._ready:  # another thread may start more meanwhile
+                self._wanted.add(self._ready.popleft())
             self._something.set()
         found: list[Ended] = []
         with suppress(queue.Empty):

@@ -56,7 +56,7 @@ class RunTarget:
 
     Args:
         name, target: the step's name and the target's id.
-        outcome: of the last event about it; `begun`: it runs, or was cut short.
+        outcome: of the last event about it; `begun`: it runs, or was interrupted.
         attempt, exit_code: of its last attempt; 0 and None if the journal does not say.
         message: why it failed or was stopped; or who holds it.
         log: where its log lies; empty if the journal does not say.

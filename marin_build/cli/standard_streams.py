@@ -80,8 +80,10 @@ class OwnOutput(io.TextIOWrapper):
 
     def leave_to_parent(self) -> None:
         """Lead the descriptor of a forked process to standard error, for whatever it prints."""
-        with suppress(OSError, ValueError):
+        try:  # noqa: SIM105 - each function called here is some more pages for a fork to copy
             os.dup2(_ERR, self.fileno(), inheritable=False)
+        except (OSError, ValueError):
+            pass
 
 
 @contextmanager

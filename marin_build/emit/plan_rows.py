@@ -24,9 +24,10 @@ SYMBOLS: Mapping[Verb, str] = {
     "blocked": "x",
     "expand": "?",
 }
-_MOST_ROWS = 50
+MOST_ROWS = 50
 """A plan with more lines is too long to read: lines with the same facts are merged."""
-_FEWEST_FOLDED = 3
+FEWEST_FOLDED = 3
+"""So many targets or more are merged into one line."""
 
 
 class Row(NamedTuple):
@@ -95,7 +96,7 @@ def folded(rows: Sequence[Row]) -> list[Row]:
     are merged by topic instead of reason, and at last regardless of their names.
     """
     shorter = list(rows)
-    repeats = len({row.name for row in rows}) < len(rows)
+    repeats = _repeat([row.name for row in rows])
     for say_of, pattern_of in (
         (_why, same_name),
         (_why, folder),
@@ -103,12 +104,21 @@ def folded(rows: Sequence[Row]) -> list[Row]:
         (_topic_of, folder),
         (_topic_of, everything),
     ):
-        if len(shorter) <= _MOST_ROWS:
+        if len(shorter) <= MOST_ROWS:
             break
         if pattern_of is same_name and not repeats:
             continue
         shorter = _fold(shorter, say_of, pattern_of)
     return shorter
+
+
+def first_pattern(names: Sequence[str]) -> Callable[[str], str]:
+    """Return the pattern by which `folded` merges rows of steps with these names at first."""
+    return same_name if _repeat(names) else folder
+
+
+def _repeat(names: Sequence[str]) -> bool:
+    return len({*names}) < len(names)
 
 
 def folded_alike(rows: Sequence[Row]) -> list[Row]:
@@ -135,7 +145,7 @@ def _fold(
         return list(rows)
     found: list[Row] = []
     for (_, words, _, _, pattern), group in groups.items():
-        if sum(row.targets for row in group) < _FEWEST_FOLDED:
+        if sum(row.targets for row in group) < FEWEST_FOLDED:
             found.extend(group)
         else:
             found.append(_merged(words, pattern, group))

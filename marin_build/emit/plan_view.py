@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from marin_build.emit.plan_rows import Row, Shown, folded, folded_alike
+from marin_build.emit.plan_rows import (
+    FEWEST_FOLDED,
+    MOST_ROWS,
+    Row,
+    Shown,
+    first_pattern,
+    folded,
+    folded_alike,
+)
 from marin_build.pipeline.declared_at import shown
 from marin_build.pipeline.resources import CpuDevice, accelerators_text
 from marin_build.plan.block_reasons import (
@@ -14,7 +23,7 @@ from marin_build.plan.block_reasons import (
     Unreadable,
     UpstreamBlocked,
 )
-from marin_build.plan.plan_summary import count_verbs, is_long, summary_line, verb_of
+from marin_build.plan.plan_summary import is_long, summary_line, verb_of
 from marin_build.plan.reason_text import NOT_READ, describe_decision
 from marin_build.plan.reasons import Adopted, Cascade, FailedBefore, IdentityChanged, OutputVanished
 from marin_build.text.readable import bytes_text, printable
@@ -47,7 +56,7 @@ def show(
     reads: Sequence[CrossRegionRead] = (),
     verbose: bool = False,
     only: Collection[Verb] = (),
-    place_of: Callable[[StepSpec], str] = lambda _step: "",
+    place_of: Callable[[StepSpec], str] | None = None,
     spec_of: Callable[[Target], str] = lambda _target: "",
     price_of: Callable[[ResourceConfig], str] = lambda _resources: "",
     ways_out: Sequence[tuple[str, str]] = (),
@@ -64,7 +73,8 @@ def show(
         reads: the reads of steps to build from other regions.
         verbose: whether to show a line for each target, reused ones too, and its declaration.
         only: show only lines with these verbs; empty: all.
-        place_of: the engine that a step is sent to; empty for one that is built here.
+        place_of: the engine that a step is sent to; empty for one that is built here, as all are
+            without it.
         spec_of: the file that this engine gets; empty where there is none.
         price_of: what an hour of resources costs, in words; empty if that is not known.
         ways_out: what can be done about drift, in words, and the command for that; shown if a line
@@ -72,23 +82,36 @@ def show(
 
     """
     rows: list[Row] = []
+    lines: list[tuple[_Words, int]] = []  # rows that say no more than these words
     hidden = plan.pruned
     estimates = estimate.steps if is_long(estimate) else {}
     adopts = any(isinstance(decision.reason, Adopted) for decision in plan.decisions)
     near = _near_what_is_built(plan) if adopts else frozenset()
     said: dict[tuple[int, ...], _Words] = {}  # by reason: many decisions share one
+    verbs: Counter[Verb] = Counter()
+    every, with_needs = plan.targets.all, plan.targets.traits.with_needs
+    is_bare = not (verbose or estimates or with_needs or place_of)
     for decision in plan.decisions:
-        index, key = decision.index, tuple(map(id, decision.reasons))
+        index = decision.index
         if index in drift:
             continue
+        key = (id(decision.reason), id(decision.changed), id(decision.overwrites))
         words = said.get(key) or said.setdefault(key, _words(decision))
+        verbs[words.verb] += 1
         is_quiet = words.verb == "reuse" or (words.verb == "adopt" and index not in near)
         if words.verb in only if only else verbose or not is_quiet:
-            where = "" if words.verb in _STAYING else place_of(plan.targets.all[index].step)
+            if is_bare:
+                lines.append((words, index))
+                continue
+            target = every[index]
+            where = ""
+            if place_of is not None and words.verb not in _STAYING:
+                where = place_of(target.step)
             row = _row(plan, index, words, estimates.get(index), where, verbose=verbose)
-            rows.append(_sent(row, plan.targets.all[index], spec_of, price_of) if where else row)
+            rows.append(_sent(row, target, spec_of, price_of) if where else row)
         else:
             hidden += is_quiet
+    rows += _rows_of(plan, lines)
     if verbose or "reuse" in only:
         rows += [_pruned(plan, index) for index in plan.pruned_indices if index not in drift]
     is_drift_shown = bool(drift) and not plan.assumed and (not only or "drift" in only)
@@ -101,12 +124,38 @@ def show(
         tuple(rows if verbose else folded(rows)),
         0 if verbose or only else hidden,
         _read_warnings(reads, verbose=verbose),
-        summary_line(
-            plan_id, plan.summary(), count_verbs(plan, drift), estimate, len(plan.waiting)
-        ),
+        summary_line(plan_id, plan.summary(), verbs, estimate, len(plan.waiting)),
         *_next(plan, again),
         ways_out=tuple(ways_out) if is_drift_shown else (),
     )
+
+
+def _rows_of(plan: Plan, lines: Sequence[tuple[_Words, int]]) -> list[Row]:
+    """Return rows that say nothing but words: many of them are merged at once.
+
+    So `folded` would merge them at first; but to make a row for each of 100,000 takes long.
+    """
+
+    def row(words: _Words, index: int) -> Row:
+        return _row(plan, index, words, None, "", verbose=False)
+
+    if len(lines) <= MOST_ROWS:
+        return [row(*line) for line in lines]
+    every = plan.targets.all
+    pattern_of = first_pattern([every[index].name for _, index in lines])
+    groups: dict[tuple[Verb, str, str, str], list[tuple[_Words, int]]] = {}
+    for line in lines:
+        words, index = line
+        place = _place(plan, index) if words.is_own else ""
+        key = (words.verb, words.why, place, pattern_of(every[index].name))
+        groups.setdefault(key, []).append(line)
+    rows: list[Row] = []
+    for (_, _, _, pattern), group in groups.items():
+        if len(group) < FEWEST_FOLDED:
+            rows += [row(*line) for line in group]
+        else:
+            rows.append(row(*group[0])._replace(target=pattern, targets=len(group)))
+    return rows
 
 
 def _near_what_is_built(plan: Plan) -> frozenset[int]:

@@ -144,6 +144,11 @@ class Engine(ABC, Generic[S]):
         facts = builder.capabilities
         return not builder.takes(step) if facts.has_queue else facts.uses_this_machine
 
+    @property
+    def sends_steps(self) -> bool:
+        """Whether steps may be sent elsewhere; else `place_of` is empty for each of them."""
+        return self.capabilities.has_queue or not self.capabilities.uses_this_machine
+
     def place_of(self, step: StepSpec) -> str:
         """Return the name of the engine that a step is sent to; empty if it is built here."""
         return "" if self.finds_our_packages(step) else self.builder_of(step).name

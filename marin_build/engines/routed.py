@@ -80,6 +80,11 @@ class _RoutedEngine(Engine[Routes]):
     """Hands each step to the engine of the first rule that takes it."""
 
     @property
+    def sends_steps(self) -> bool:
+        """Whether steps may be sent elsewhere: that is what rules are for."""
+        return True
+
+    @property
     def queues(self) -> Sequence[Engine[Any]]:
         """The engines with a queue, in the order of the rules."""
         return [one for one in self._engines if one.capabilities.has_queue]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from marin_build.observe.read_history import list_builds
 from marin_build.protocol.foreign_data import ForeignData, find_data
 from marin_build.store.folder_place import in_the_way
+from marin_build.store.local_listing import Listings
 from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
@@ -53,15 +54,18 @@ def read_obstacles(
 
     """
     remote, local = list[int](), list[int]()
+    indices = list(indices)
+    listings = Listings(len(indices))
     for index in indices:
         target = targets.all[index]
         if target.step.fn is None:
             continue  # nothing builds it
-        if is_url(target.output_path):
+        path = target.output_path
+        if is_url(path):
             remote += [index] if _may_be_cleared(target, seen[index]) else []
-        elif not os.path.lexists(target.output_path):
+        elif not (listings.may_be(path) and os.path.lexists(path)):
             continue  # as at a first plan, of ten thousand steps
-        elif (found := in_the_way(target.output_path)) is not None:
+        elif (found := in_the_way(path)) is not None:
             seen[index] = replace(seen[index], in_the_way=found)
         elif _may_be_cleared(target, seen[index]):
             local.append(index)

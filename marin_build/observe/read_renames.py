@@ -6,12 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from marin_build.identity.payload import HASH_ID_LENGTH, fingerprint_of
+from marin_build.observe.bare_prefix import is_bare
 from marin_build.pipeline.recipe import has_chosen_path
 from marin_build.plan import reasons as why
 from marin_build.plan.difference_text import describe_difference
 from marin_build.plan.payload_diff import Difference, without_nulls
 from marin_build.plan.renames import RenameSearch, renames_among, with_renames
-from marin_build.plan.status_reasons import BEGUN
+from marin_build.plan.status_reasons import BEGUN, NEVER_BUILT
 from marin_build.protocol import layout
 from marin_build.protocol.record_reader import readable_record
 
@@ -27,6 +28,7 @@ _MOST_LISTINGS = 50
 """Folders that are listed in a search; it looks in no others."""
 _MOST_RECORDS = 100
 _OUR_FOLDER = "/.marin-build"
+_NOT_BUILT = BEGUN | why.NeverBuilt
 
 
 def read_renamed(store: Store, plan: Plan, names_now: Callable[[], Collection[str]]) -> Plan:
@@ -45,8 +47,10 @@ def read_renamed(store: Store, plan: Plan, names_now: Callable[[], Collection[st
         StoreError: the store cannot be read.
 
     """
+    if is_bare(store, plan.targets):
+        return plan
     new = [d.index for d in plan.decisions if _has_no_past(plan, d)]
-    ids = renames_among(plan.targets, plan.decisions)
+    ids = {} if len(new) == len(plan.decisions) else renames_among(plan.targets, plan.decisions)
     was, bases = _older_names(store, plan, new, names_now, ids) if new else ({}, {})
     return _with_renames_among_reasons(store, plan, was, ids, bases) if ids else plan
 
@@ -97,11 +101,8 @@ def _older_names(
 
 def _has_no_past(plan: Plan, decision: Decision) -> bool:
     """Return whether a target is to be built, and no earlier build of its name is known."""
-    return (
-        decision.root is None
-        and isinstance(decision.reason, BEGUN | why.NeverBuilt)
-        and decision.index not in plan.snapshot.earlier
-    )
+    is_new = decision.reason is NEVER_BUILT or isinstance(decision.reason, _NOT_BUILT)
+    return is_new and decision.changed is None and decision.index not in plan.snapshot.earlier
 
 
 def _base(target: Target) -> str | None:
@@ -121,13 +122,13 @@ def _name_of(place: str) -> str:
 def _folders(store: Store, names: Mapping[int, str], bases: Mapping[int, str]) -> set[str]:
     """Return the folders near some outputs: those in the folders above them, and right in these."""
     near: dict[str, None] = {}
-    for index, name in names.items():
+    above = dict.fromkeys([(bases[i], name.rpartition("/")[0]) for i, name in names.items()])
+    for base, folder in above:
         if len(near) >= _MOST_LISTINGS:
             break
-        parts = name.split("/")
+        parts = folder.split("/") if folder else []
         near |= dict.fromkeys(
-            bases[index] + "".join(f"{part}/" for part in parts[:depth])
-            for depth in range(len(parts))
+            base + "".join(f"{part}/" for part in parts[:depth]) for depth in range(len(parts) + 1)
         )
     found: set[str] = set()
     listed = list(near)[:_MOST_LISTINGS]

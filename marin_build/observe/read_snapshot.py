@@ -8,10 +8,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from marin_build.errors import CorruptStateError
+from marin_build.observe.bare_prefix import is_bare
 from marin_build.observe.descent import descend, needed
 from marin_build.observe.read_records import read_records
 from marin_build.plan.assumptions import NOTHING_ASSUMED
 from marin_build.plan.block_reasons import Unreadable
+from marin_build.plan.graph_shape import upstream
 from marin_build.plan.snapshot import NOTHING_SEEN, Observed, Snapshot
 from marin_build.protocol import layout
 from marin_build.protocol.builder_note import note_of
@@ -79,9 +81,11 @@ def observe(
             from a pinned fingerprint.
 
     """
+    requested = list(requested)
+    if not assumed and is_bare(store, targets):
+        return Snapshot(_nothing_seen(targets, requested, below=below))
     others: list[int] = []
     seen: dict[int, Observed] = dict.fromkeys(assumed.built, Observed(STATUS_SUCCESS))
-    requested = list(requested)
 
     def read(batch: Sequence[int]) -> None:
         read_statuses(store, targets.all, batch, seen, host)
@@ -96,7 +100,8 @@ def observe(
                     seen[index] = replace(seen[index], doubtful=True)
 
     def is_open(index: int) -> bool:
-        return index in cascade or seen[index].is_open
+        one = seen[index]
+        return one is NOTHING_SEEN or index in cascade or one.is_open
 
     listed: dict[str, list[str]] = {}  # of buckets: folders of builds
     looked_for: set[int] = set()
@@ -133,6 +138,14 @@ def observe(
     drifted = _drifted(store, targets, seen, wanted.intersection(others))
     looked_at = {i: seen[i] for i in sorted(wanted)}
     return Snapshot(looked_at, earlier, drifted=drifted, manifests=manifests)
+
+
+def _nothing_seen(
+    targets: Targets, requested: Sequence[int], *, below: bool
+) -> dict[int, Observed]:
+    """Return what is seen of targets, and of all that they need, if nothing is there."""
+    wanted = upstream(targets, requested) if below else set(requested)
+    return dict.fromkeys(sorted(wanted), NOTHING_SEEN)
 
 
 def _drifted(

@@ -254,8 +254,8 @@ def _is_proven(
 ) -> bool:
     """Return whether marin-build made an output, as the target that its path names.
 
-    Its record says so, or its newest attempt, or the lease of one that was cut short. An `adopt`
-    that was cut short made nothing. What `gc` has begun to delete was proven before.
+    Its record says so, or its newest attempt, or the lease of one that was interrupted. An `adopt`
+    that was interrupted made nothing. What `gc` has begun to delete was proven before.
     """
     if said.get("status") == STATUS_DELETING:
         return True

@@ -12,8 +12,7 @@ import functools
 import types
 from enum import Enum
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from marin_build.errors import MarinBuildError
 from marin_build.identity.attributes import freeze_attributes
@@ -22,22 +21,22 @@ from marin_build.identity.canonical import canonical_text
 from marin_build.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
 
 _UNSET: Any = object()
+_EMPTY = types.CellType()
 _SCALARS = (bool, int, float, str, type(None))
 _PLAIN = (*_SCALARS, bytes, tuple, list, dict, frozenset, set, Enum, PurePath, CountsByName)
 _SHOWN = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Captured:
-    """A name that a function reads from around it.
+class Captured(NamedTuple):
+    """A name that a function reads from around it. A tuple, as a step may have several.
 
     Args:
         name: the name.
-        function: reads it.
+        function: of Python; reads it, or has the code and the module of one that does.
         cell: where its value is; None: in the module of the function.
         then: the value when the step was declared; none if it had none yet.
         is_attribute: whether the step has an attribute of that name, and the value was equal.
@@ -45,7 +44,7 @@ class Captured:
     """
 
     name: str
-    function: types.FunctionType
+    function: Any
     cell: types.CellType | None
     then: Any
     is_attribute: bool = False
@@ -59,15 +58,35 @@ class Captured:
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
-    """What steps of one function share: names it may read, and what these stood for last."""
+class _Shared:
+    """What functions of one code in one module share: steps made in a loop have such functions.
 
+    Args:
+        code, module: of the functions.
+        names: what they may read from their module; attributes of values are among them.
+        cells: the names of their cells; None for one that they assign to (`nonlocal`): that is
+            what a function keeps between its calls, no input of it.
+        globals: what the names of the module stood for last.
+
+    """
+
+    code: types.CodeType
+    module: dict[str, Any]
     names: frozenset[str]
+    cells: tuple[str | None, ...]
     globals: tuple[Captured, ...]
+
+    def is_valid_for(self, module: dict[str, Any]) -> bool:
+        """Return whether functions of that module find there what was found last."""
+        for each in self.globals:
+            if module.get(each.name, _UNSET) is not each.then:
+                return False
+        return module is self.module
 
 
 _ASSIGNS = {"STORE_DEREF", "DELETE_DEREF"}
-_known: WeakKeyDictionary[types.FunctionType, _Known] = WeakKeyDictionary()
+_MOST_SHARED = 1024
+_shared: dict[int, _Shared] = {}  # by the id of the code, whose hash takes longer than the rest
 
 
 def captured_by(fn: object, attrs: Mapping[str, Any]) -> tuple[Captured, ...]:
@@ -81,32 +100,36 @@ def captured_by(fn: object, attrs: Mapping[str, Any]) -> tuple[Captured, ...]:
     function = fn if type(fn) is types.FunctionType else _function_of(fn)
     if function is None:
         return ()
-    known = _known.get(function)
-    if known is None or any(each.now is not each.then for each in known.globals):
-        known = _known[function] = _known_of(function)
-    named = [] if known.names.isdisjoint(attrs) else _named(function, known.names, attrs)
+    shared = _shared_by(function)
+    named = [] if shared.names.isdisjoint(attrs) else _named(function, shared.names, attrs)
     if function.__closure__ is None and not named:
-        return known.globals
-    cells = [
-        Captured(name, owner, cell, then, name in attrs and _may_agree(attrs[name], then))
-        for name, owner, cell in _cells(function)
-        if (then := _content(cell)) is not _UNSET or name in attrs
-    ]
+        return shared.globals
+    cells = _in_cells(function, shared.cells, attrs)
+    if not named and not shared.globals:
+        return tuple(cells)
     seen = {each.name for each in named}
-    return (*cells, *named, *(each for each in known.globals if each.name not in seen))
+    return (*cells, *named, *(each for each in shared.globals if each.name not in seen))
 
 
 def contradictions(
     fn: object, attrs: Mapping[str, Any], captured: Iterable[Captured]
-) -> Iterator[tuple[str, Any]]:
-    """Yield the attributes that another value has already in the function, and that value."""
-    around = [each for each in captured if each.name in attrs and not each.is_attribute]
-    for each in around:
-        if _contradicts(attrs[each.name], each.then) and _is_read(each):
-            yield each.name, each.then
-    for name, value in _bound_in(fn).items():
-        if name in attrs and _contradicts(attrs[name], value):
-            yield name, value
+) -> list[tuple[str, Any]]:
+    """Return the attributes that another value has already in the function, and that value."""
+    found = [
+        (each.name, each.then)
+        for each in captured
+        if not each.is_attribute
+        and each.name in attrs
+        and _contradicts(attrs[each.name], each.then)
+        and _is_read(each)
+    ]
+    if bound := _bound_in(fn):
+        found += [
+            (name, value)
+            for name, value in bound.items()
+            if name in attrs and _contradicts(attrs[name], value)
+        ]
+    return found
 
 
 def is_late(each: Captured, attrs: Mapping[str, Any]) -> bool:
@@ -117,7 +140,10 @@ def is_late(each: Captured, attrs: Mapping[str, Any]) -> bool:
         attrs: the attributes of the step in canonical form.
 
     """
-    now = each.now
+    cell = each.cell
+    now = each.now if cell is None or cell == _EMPTY else cell.cell_contents
+    if now is each.then and (not each.is_attribute or isinstance(now, _SCALARS)):
+        return False  # nearly all; a list that is the same may have other items
     if each.is_attribute:
         changed = now is not _UNSET and not _agrees(attrs[each.name], now)
     else:
@@ -137,15 +163,25 @@ def _function_of(fn: object) -> types.FunctionType | None:
     return fn
 
 
-def _known_of(function: types.FunctionType) -> _Known:
-    names = _names_in(function.__code__)
-    there = function.__globals__
+def _shared_by(function: types.FunctionType) -> _Shared:
+    """Return what the functions of a code share, with the values that their module has now."""
+    code, module = function.__code__, function.__globals__
+    known = _shared.get(id(code))
+    if known is not None and known.is_valid_for(module):
+        return known
+    if len(_shared) >= _MOST_SHARED:
+        _shared.clear()
+    names = _names_in(code)
     found = [
-        Captured(name, function, None, there[name])
+        Captured(name, function, None, module[name])
         for name in sorted(names)
-        if name in there and not name.startswith("__") and isinstance(there[name], _PLAIN)
+        if name in module and not name.startswith("__") and isinstance(module[name], _PLAIN)
     ]
-    return _Known(names, tuple(found))
+    assigned = _assigned_by(code)
+    cells = tuple([None if name in assigned else name for name in code.co_freevars])
+    made = _Shared(code, module, names, cells, tuple(found))
+    _shared[id(code)] = made
+    return made
 
 
 def _named(
@@ -168,19 +204,35 @@ def _names_in(code: types.CodeType) -> frozenset[str]:
     return frozenset(code.co_names).union(*(_names_in(const) for const in inner))
 
 
-def _cells(
-    function: types.FunctionType, seen: frozenset[int] = frozenset()
-) -> Iterator[tuple[str, types.FunctionType, types.CellType]]:
-    """Yield the cells of a function, and those of the functions in them."""
-    code = function.__code__
-    assigned = _assigned_by(code)
-    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
-        if name in assigned:
-            continue  # `nonlocal`: what the function keeps between its calls, no input of it
-        yield name, function, cell
-        inner = _content(cell)
-        if type(inner) is types.FunctionType and id(inner) not in seen:
-            yield from _cells(inner, seen | {id(function), id(inner)})
+def _in_cells(
+    function: types.FunctionType,
+    names: tuple[str | None, ...],
+    attrs: Mapping[str, Any],
+    seen: frozenset[int] = frozenset(),
+) -> list[Captured]:
+    """Return what lies in the cells of a function, and in those of the functions in them.
+
+    Args:
+        function: has the cells.
+        names: theirs; see `_Shared`.
+        attrs: the attributes of the step in canonical form.
+        seen: the functions around it.
+
+    """
+    found: list[Captured] = []
+    for name, cell in zip(names, function.__closure__ or (), strict=True):
+        if name is None:
+            continue
+        then = _UNSET if cell == _EMPTY else cell.cell_contents
+        if name in attrs:
+            agrees = attrs[name] is then or _may_agree(attrs[name], then)
+            found.append(Captured(name, function, cell, then, agrees))
+        elif then is not _UNSET:
+            found.append(Captured(name, function, cell, then))
+        if type(then) is types.FunctionType and id(then) not in seen:
+            within = seen | {id(function), id(then)}
+            found += _in_cells(then, _shared_by(then).cells, attrs, within)
+    return found
 
 
 @functools.lru_cache(maxsize=1024)
@@ -196,10 +248,7 @@ def _assigned_by(code: types.CodeType) -> frozenset[str]:
 
 
 def _content(cell: types.CellType) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:  # it gets its value later
-        return _UNSET
+    return _UNSET if cell == _EMPTY else cell.cell_contents  # an empty one gets its value later
 
 
 def _bound_in(fn: object) -> dict[str, Any]:

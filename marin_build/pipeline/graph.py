@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from marin_build.errors import CycleError
+from marin_build.pipeline.traits import traits_of
 from marin_build.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from marin_build.pipeline.step_spec import StepSpec
+    from marin_build.pipeline.traits import Traits
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Graph:
     """Steps in topological order. `deps[i]` are indices into `steps`, all below i."""
 
     steps: tuple[StepSpec, ...]
     deps: tuple[tuple[int, ...], ...]
     roots: tuple[int, ...]
+
+    @cached_property
+    def traits(self) -> Traits:
+        """Which of its steps have what few steps have."""
+        return traits_of(self.steps)
 
 
 def build_graph(roots: Iterable[StepSpec]) -> Graph:
@@ -37,21 +45,19 @@ def build_graph(roots: Iterable[StepSpec]) -> Graph:
         pending: list[StepSpec] = [root]
         while pending:
             step = pending[-1]
-            if step in order:
-                pending.pop()
-                continue
-            missing = [dep for dep in step.deps if dep not in order]
-            if not missing:
-                pending.pop()
+            if step not in order:
+                places = [order.get(dep, -1) for dep in step.deps]
+                if -1 in places:
+                    missing = [dep for dep in step.deps if dep not in order]
+                    open_steps[step] = None
+                    if not open_steps.keys().isdisjoint(missing):
+                        raise _cycle([*open_steps], next(d for d in missing if d in open_steps))
+                    pending.extend(reversed(missing))
+                    continue
                 open_steps.pop(step, None)
                 order[step] = len(order)
-                deps.append(tuple(dict.fromkeys([order[dep] for dep in step.deps])))
-                continue
-            open_steps[step] = None
-            for dep in missing:
-                if dep in open_steps:
-                    raise _cycle([*open_steps], dep)
-            pending.extend(reversed(missing))
+                deps.append(tuple(dict.fromkeys(places)))
+            pending.pop()
     return Graph(tuple(order), tuple(deps), tuple([order[root] for root in wanted]))
 
 

@@ -8,30 +8,39 @@ from marin_build.errors import SpecificationError
 from marin_build.pipeline.captured_values import is_late, shown_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
+    from marin_build.pipeline.captured_values import Captured
     from marin_build.pipeline.step_spec import StepSpec
 
 
 def late_bindings(steps: Iterable[StepSpec]) -> list[SpecificationError]:
     """Return an error for each value that changed after a step was declared that reads it."""
-    return [error for step in steps if step.captured for error in late_bindings_of(step)]
+    found: list[SpecificationError] = []
+    before: tuple[Captured, ...] = ()  # what steps of one function share, and none of it is late
+    for step in steps:
+        if (captured := step.captured) is before:
+            continue
+        late = [each for each in captured if is_late(each, step.hash_attrs)]
+        if late:
+            found += [_error(step, each) for each in late]
+        else:
+            before = captured
+    return found
 
 
-def late_bindings_of(step: StepSpec) -> Iterator[SpecificationError]:
-    """Yield an error for each value that a step's function reads, and that is not as declared."""
-    for each in step.captured:
-        if is_late(each, step.hash_attrs):
-            then = step.hash_attrs[each.name] if each.is_attribute else each.then
-            yield SpecificationError(
-                f"`{step.name}` would run with another `{each.name}` than it was declared with",
-                facts=[
-                    ("declared", step.place),
-                    ("then", shown_value(then)),
-                    ("when it runs", shown_value(each.now)),
-                ],
-                consequence="nothing was run",
-                hint="bind the value when the function is made: "
-                f"`lambda output, {each.name}={each.name}: ...`, "
-                f"functools.partial(f, {each.name}={each.name}), or an argument of a @step",
-            )
+def _error(step: StepSpec, late: Captured) -> SpecificationError:
+    name = late.name
+    then = step.hash_attrs[name] if late.is_attribute else late.then
+    return SpecificationError(
+        f"`{step.name}` would run with another `{name}` than it was declared with",
+        facts=[
+            ("declared", step.place),
+            ("then", shown_value(then)),
+            ("when it runs", shown_value(late.now)),
+        ],
+        consequence="nothing was run",
+        hint="bind the value when the function is made: "
+        f"`lambda output, {name}={name}: ...`, "
+        f"functools.partial(f, {name}={name}), or an argument of a @step",
+    )

@@ -31,8 +31,9 @@ def has_chosen_path(step: Any) -> bool:
     Marin's steps with a version name their path although it is the one that ours have.
     """
     override = step.override_output_path
-    usual = f"{step.name}/{step.version}" if step.has_recipe else None
-    return override is not None and str(override) != usual
+    if override is None:
+        return False
+    return not step.has_recipe or str(override) != f"{step.name}/{step.version}"
 
 
 def recipe_problem(recipe: str) -> str | None:

@@ -38,8 +38,7 @@ def refused_places(
         workspace: names the prefix and the project.
 
     """
-    prefix = workspace.prefix
-    is_among_ours = f"/{NAME}/" in f"{prefix}/" and not prefix.endswith(f"/{DEFAULT_PREFIX}")
+    is_among_ours = lies_among_ours(workspace.prefix)
     for step, output in outputs:
         if not (is_among_ours or step.override_output_path or step.output_path_prefix):
             continue  # names and versions cannot lead out of the prefix, nor to folders of ours
@@ -58,6 +57,11 @@ def refused_places(
                 hint=f"give `{option}` a folder that holds outputs and nothing else",
             ),
         )
+
+
+def lies_among_ours(prefix: str) -> bool:
+    """Return whether a prefix lies in a folder of ours, where any output may be refused."""
+    return f"/{NAME}/" in f"{prefix}/" and not prefix.endswith(f"/{DEFAULT_PREFIX}")
 
 
 def place_problem(output: str, prefix: str, project: str) -> str | None:

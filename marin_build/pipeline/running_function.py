@@ -30,7 +30,9 @@ def run_function(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> 
     token = _running.set(str(getattr(named, "__name__", "a function")))
     try:
         returned = function(*args, **kwargs)
-        return _finished(returned) if inspect.iscoroutine(returned) else returned
+        if returned is None or not inspect.iscoroutine(returned):
+            return returned
+        return _finished(returned)
     finally:
         _running.reset(token)
 

@@ -21,6 +21,7 @@ from marin_build.pipeline.source_files import (
     tree_line,
 )
 from marin_build.quick_dataclass import dataclass
+from marin_build.workspace.file_stamps import lasts, stamp_of
 from marin_build.workspace.places import is_url
 from marin_build.workspace.regular_files import open_regular
 from marin_build.workspace.workspace import current_workspace
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from marin_build.pipeline.source import Source
 
 
-_DISTRUST_NS = 2_000_000_000
 _BLOCK = 1 << 20
 
 _NAMED = 10_000
@@ -209,13 +209,13 @@ def unreadable(source: Source, why: str, hint: str | None = None) -> Specificati
 
 def _file_digest(cache: DigestCache, path: str, key: str) -> str:
     """Return the sha-256 of a file, from the cache if the file is what was read."""
-    status = os.stat(path)
-    stamp: Stamp = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+    file_stamp = stamp_of(os.stat(path))
+    stamp: Stamp = [*file_stamp]
     if (known := cache.get(key, stamp)) is not None:
         return known
     started = time.time_ns()
     digest = _hash_file(path)
-    if started - max(status.st_mtime_ns, status.st_ctime_ns) > _DISTRUST_NS:
+    if lasts(file_stamp, started):
         cache.put(key, digest, stamp)
     return digest
 

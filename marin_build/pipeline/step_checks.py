@@ -50,9 +50,10 @@ def check_and_freeze(step: Any, kind: type) -> None:
             value = getattr(step, name)
             if type(value) is not FrozenDict:
                 _put(step, name, _as_mapping(value))
-    for name in ("tags", "secrets", "detached"):
-        if type(getattr(step, name)) is not tuple:
-            _put(step, name, _as_tuple(getattr(step, name), str))
+    if not type(step.tags) is type(step.secrets) is type(step.detached) is tuple:
+        for name in ("tags", "secrets", "detached"):
+            if type(getattr(step, name)) is not tuple:
+                _put(step, name, _as_tuple(getattr(step, name), str))
     if step.outputs is not None and type(step.outputs) is not tuple:
         _put(step, "outputs", _as_tuple(step.outputs, str))
     for problem in problems_of(step):
@@ -61,9 +62,16 @@ def check_and_freeze(step: Any, kind: type) -> None:
 
 def _settle_deps(step: Any, kind: type) -> None:
     """Put the dependencies of a step into a list of steps that cannot be changed."""
-    if not isinstance(step.deps, tuple):
+    if type(step.deps) is list:  # nearly always
+        object.__setattr__(step, "deps", FrozenList(step.deps))
+    elif not isinstance(step.deps, tuple):
         hint = how_to_declare(step.deps) if callable(step.deps) else None
         _put(step, "deps", _as_tuple(step.deps, kind), hint)
+    for dep in step.deps:
+        if type(dep) is not kind:
+            break
+    else:
+        return  # nearly always
     put = object.__setattr__
     if not all(isinstance(dep, kind) for dep in step.deps):
         put(step, "deps", FrozenList(as_step(dep) for dep in step.deps))

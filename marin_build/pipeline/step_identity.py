@@ -39,7 +39,8 @@ def payload_of(step: Any, formula: Formula) -> str:
     inputs = None
     if step.inputs:
         inputs = dict(source_identity(source, formula) for source in step.inputs.values())
-    if step.has_recipe:
+    has_recipe = step.version is not None and step.has_recipe
+    if has_recipe:
         attrs: Mapping[str, Any] = attributes_of_recipe(step.fingerprint_payload)
     else:
         attrs = step.hash_attrs if formula == NOW else former_attributes(step.hash_attrs)
@@ -60,7 +61,7 @@ def dependency_names(step: Any) -> list[str]:
     A dependency with a recipe is `name@version` in another recipe, as in Marin's; in any other step
     it has the hash of its attributes, as in Marin's, too: so what Marin built is found.
     """
-    if step.has_recipe:
+    if step.version is not None and step.has_recipe:
         return [dep.target_id for dep in step.deps]
     return [
         dep.target_id if dep.version is None or not dep.has_recipe else dep.name_with_hash

@@ -21,15 +21,14 @@ def problems_of(step: Any) -> Iterator[str]:
         yield from _version_problems(step)
     if not (step.writes_record is False and step.fingerprint_payload is None):
         yield from _record_problems(step)
-    if step.code is not None and step.code not in get_args(CodePolicy):
-        yield f"`code` is one of {', '.join(get_args(CodePolicy))}, not `{step.code}`"
-    yield from _retries_problems(step.retries)
-    if step.timeout is not None and not _is_duration(step.timeout):
-        yield "`timeout` is a positive number of seconds"
+    is_retried = type(step.retries) is not int or step.retries != 0
+    if is_retried or step.code is not None or step.timeout is not None:
+        yield from _attempt_problems(step)
     for output in step.outputs or ():
         if not _is_inside(output):
             yield f"the output `{output}` is not a path inside the step's folder"
-    yield from _word_problems(step)
+    if step.tags or step.secrets or step.detached:
+        yield from _word_problems(step)
     if step.fn is not None and not callable(step.fn):
         yield f"`fn` is a {type(step.fn).__name__}, not a function"
     if (problem := generator_problem(step.fn)) is not None:
@@ -49,6 +48,14 @@ def problems_of(step: Any) -> Iterator[str]:
         yield from _budget_problems(step.budgets)
     if not (step.temp is False and step.keep is False):
         yield from _keeping_problems(step)
+
+
+def _attempt_problems(step: Any) -> Iterator[str]:
+    if step.code is not None and step.code not in get_args(CodePolicy):
+        yield f"`code` is one of {', '.join(get_args(CodePolicy))}, not `{step.code}`"
+    yield from _retries_problems(step.retries)
+    if step.timeout is not None and not _is_duration(step.timeout):
+        yield "`timeout` is a positive number of seconds"
 
 
 def _keeping_problems(step: Any) -> Iterator[str]:

@@ -18,6 +18,7 @@ from marin_build.pipeline.names import is_dev_version
 from marin_build.pipeline.output_file import DeclaredFile, file_of
 from marin_build.pipeline.step_checks import EMPTY, NONE_OF_THEM, check_and_freeze
 from marin_build.pipeline.step_identity import dependency_names, hash_of_attributes, payload_of
+from marin_build.quick_dataclass import open_while_made
 from marin_build.workspace.places import is_relative
 from marin_build.workspace.workspace import (
     CodePolicy,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from marin_build.workspace.workspace import Workspace
 
 
+@open_while_made
 @dataclass(frozen=True, slots=True, eq=False)
 class StepSpec(CountsByName):
     """One step: a name, what builds it, what it needs, and its identity attributes.
@@ -117,6 +119,7 @@ class StepSpec(CountsByName):
     captured: tuple[Captured, ...] = field(default=(), init=False, repr=False)
     attributes_hash: str | None = field(default=None, init=False, repr=False)
     _fingerprint: str | None = field(default=None, init=False, repr=False)
+    _target_id: str | None = field(default=None, init=False, repr=False)
     _formula: Formula = field(default=NOW, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -204,8 +207,15 @@ class StepSpec(CountsByName):
         """The canonical text that is hashed (see identity/payload.py)."""
         if former_identities():
             _compute_fingerprints([self])
-        elif not all(map(_has_fingerprint, self.deps)):
+        elif None in [dep._fingerprint for dep in self.deps]:  # noqa: SLF001 - its own class
             _compute_fingerprints(self.deps)
+        return self.identify()
+
+    def identify(self) -> str:
+        """Return the payload, and know the fingerprint; those of its dependencies are known.
+
+        So they are where steps are walked in the order of a graph.
+        """
         payload = payload_of(self, self._formula)
         if self._fingerprint is None:
             object.__setattr__(self, "_fingerprint", fingerprint_of(payload))
@@ -227,6 +237,7 @@ class StepSpec(CountsByName):
         """Have the identity that a formula gives; what needs it must not have been asked yet."""
         object.__setattr__(self, "_formula", formula)
         object.__setattr__(self, "_fingerprint", None)
+        object.__setattr__(self, "_target_id", None)
 
     @property
     def hash_id(self) -> str:
@@ -244,9 +255,12 @@ class StepSpec(CountsByName):
     @property
     def target_id(self) -> str:
         """How dependents and the command line know it: `name_with_hash`, or `name@version`."""
-        if self.version is not None:
-            return f"{self.name}@{self.version}"
-        return self.name_with_hash
+        known = self._target_id
+        if known is None:  # it is asked for once for each dependent, and more
+            has_version = self.version is not None
+            known = f"{self.name}@{self.version}" if has_version else self.name_with_hash
+            object.__setattr__(self, "_target_id", known)
+        return known
 
     @property
     def output_path(self) -> str:
@@ -276,7 +290,7 @@ class StepSpec(CountsByName):
             return f"{prefix}/{posixpath.normpath(override)}"
         if self.version is not None:
             return f"{prefix}/{self.name}/{self.version}"
-        return f"{prefix}/{self.name_with_hash}"
+        return f"{prefix}/{self.target_id}"
 
     def _workspace(self) -> Workspace:
         return current_workspace(self.declared[0])

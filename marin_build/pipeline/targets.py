@@ -11,16 +11,18 @@ from marin_build.identity.canonical import canonical_text, quoted
 from marin_build.identity.payload import deep_fingerprint
 from marin_build.pipeline.command import Command
 from marin_build.pipeline.declared_at import shown
-from marin_build.pipeline.refused_places import refused_places
+from marin_build.pipeline.refused_places import lies_among_ours, refused_places
+from marin_build.pipeline.traits import traits_of
 from marin_build.quick_dataclass import dataclass
-from marin_build.workspace.workspace import absolute_prefix
+from marin_build.workspace.workspace import absolute_prefix, former_identities
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Sequence
 
     from marin_build.errors import MarinBuildError
     from marin_build.pipeline.graph import Graph
     from marin_build.pipeline.step_spec import StepSpec
+    from marin_build.pipeline.traits import Traits
     from marin_build.workspace.workspace import Workspace
 
 
@@ -63,7 +65,8 @@ class LaterTargets:
 class Targets:
     """All targets in topological order; `deps` and `requested` are indices into `all`.
 
-    `later` has the expansions of the pipeline, those that others returned after them.
+    `traits` says which of them have what few have. `later` has the expansions of the pipeline,
+    those that others returned after them.
     """
 
     all: tuple[Target, ...]
@@ -71,6 +74,7 @@ class Targets:
     requested: tuple[int, ...]
     workspace: Workspace
     by_id: dict[str, int] = field(repr=False)
+    traits: Traits = field(repr=False)
     later: tuple[LaterTargets, ...] = ()
 
     def __len__(self) -> int:
@@ -110,14 +114,15 @@ def make_targets(graph: Graph, workspace: Workspace, *, are_final: bool = True) 
     by_id: dict[str, int] = {}
     errors: list[MarinBuildError] = []
     places = _places(workspace, ())
-    elsewhere = {s for s in graph.steps if s.output_path_prefix or s.override_output_path}
+    traits, suspects = graph.traits, list[Target]()
+    elsewhere = {graph.steps[i] for i in traits.with_places}
     if workspace.adopted:
         elsewhere.update(graph.steps)
+    prefix = workspace.prefix
+    has_former = bool(former_identities())
     for step, deps in zip(graph.steps, graph.deps, strict=True):
-        payload = step.payload
-        target = Target(
-            step, step.target_id, step.fingerprint, step.output_path_in(workspace.prefix)
-        )
+        payload = step.payload if has_former else step.identify()
+        target = Target(step, step.target_id, step.fingerprint, step.output_path_in(prefix))
         index = by_id.setdefault(target.id, len(targets))
         place_of.append(index)
         known = places if elsewhere.isdisjoint(step.deps) else _places(workspace, step.deps)
@@ -125,6 +130,8 @@ def make_targets(graph: Graph, workspace: Workspace, *, are_final: bool = True) 
             errors.append(_leak_error(step, leak, workspace))
         if index == len(targets):
             targets.append(target)
+            if "/" in target.id or step.version is not None or elsewhere:
+                suspects.append(target)
             was_merged = len(targets) != len(place_of)
             merged_deps.append(
                 tuple(dict.fromkeys([place_of[dep] for dep in deps])) if was_merged else deps
@@ -132,33 +139,44 @@ def make_targets(graph: Graph, workspace: Workspace, *, are_final: bool = True) 
         elif (clash := clash_of(targets[index], target, workspace)) is not None:
             errors.append(clash)
     if are_final:
-        errors.extend(pin_errors(graph.steps, workspace))
-    errors.extend(_dev_errors(graph.steps, workspace))
-    refused = dict(refused_places([(t.step, t.output_path) for t in targets], workspace))
+        errors.extend(pin_errors([graph.steps[i] for i in sorted(traits.with_pins)], workspace))
+    if traits.of_dev_versions:
+        errors.extend(_dev_errors(graph.steps, workspace))
+    placed = targets if lies_among_ours(prefix) else [t for t in suspects if t.step in elsewhere]
+    refused = dict(refused_places([(t.step, t.output_path) for t in placed], workspace))
     errors.extend(refused.values())
-    errors.extend(_path_errors([t for t in targets if t.step not in refused], workspace))
+    errors.extend(_path_errors(targets, suspects, refused, workspace))
     if errors:
         raise combined(errors)
     requested = tuple(dict.fromkeys(place_of[root] for root in graph.roots))
-    return Targets(tuple(targets), tuple(merged_deps), requested, workspace, by_id)
+    if len(targets) != len(graph.steps):
+        traits = traits_of([target.step for target in targets])
+    return Targets(tuple(targets), tuple(merged_deps), requested, workspace, by_id, traits)
 
 
-def _leak(step: StepSpec, payload: str, places: Iterable[str]) -> str | None:
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A place of outputs, and how JSON writes it."""
+
+    path: str
+    escaped: str
+
+
+def _leak(step: StepSpec, payload: str, places: Iterable[_Place]) -> str | None:
     """Return the place of outputs that an attribute or the command contains, or None."""
-    if step.may_name_places:
-        return None
     for place in places:
-        escaped = quoted(place)[1:-1]
-        if escaped in payload:  # perhaps only in the name of a dependency
+        if place.escaped in payload:  # perhaps only in the name of a dependency
+            if step.may_name_places:
+                return None
             template = step.fn.text if isinstance(step.fn, Command) else None
             own = canonical_text([step.hash_attrs, template])
             # Another place may begin like this one.
-            if re.search(re.escape(escaped) + r"(?![\w.-])", own, re.ASCII):
-                return place
+            if re.search(re.escape(place.escaped) + r"(?![\w.-])", own, re.ASCII):
+                return place.path
     return None
 
 
-def _places(workspace: Workspace, deps: Iterable[StepSpec]) -> list[str]:
+def _places(workspace: Workspace, deps: Iterable[StepSpec]) -> list[_Place]:
     """Return the places of outputs that a step with these dependencies may know."""
     prefixes, paths = [workspace.prefix], []
     for dep in deps:
@@ -168,7 +186,8 @@ def _places(workspace: Workspace, deps: Iterable[StepSpec]) -> list[str]:
             paths.append(dep.output_path_in(workspace.prefix))
         if workspace.adopted and dep.target_id in workspace.adopted:
             paths.append(workspace.adopted[dep.target_id])
-    return [prefix for prefix in prefixes if prefix.count("/") > 1] + paths  # `/out` is a word, too
+    prefixes = [prefix for prefix in prefixes if prefix.count("/") > 1]  # `/out` is a word, too
+    return [_Place(path, quoted(path)[1:-1]) for path in prefixes + paths]
 
 
 def _leak_error(step: StepSpec, place: str, workspace: Workspace) -> SpecificationError:
@@ -192,8 +211,6 @@ def pin_errors(steps: Iterable[StepSpec], workspace: Workspace) -> Iterator[Mari
 def _dev_errors(steps: Sequence[StepSpec], workspace: Workspace) -> Iterator[MarinBuildError]:
     """Yield an error for each step without a dev version that depends on a dev version."""
     dev = {step for step in steps if step.version is not None and step.is_dev}
-    if not dev:
-        return
     for step in steps:
         if step in dev or dev.isdisjoint(step.deps):
             continue
@@ -252,20 +269,32 @@ def _have_same_code(one: StepSpec, other: StepSpec) -> bool:
     return same_code(one.fn, other.fn)
 
 
-def _path_errors(targets: Sequence[Target], workspace: Workspace) -> list[MarinBuildError]:
-    """Return an error for every output path that equals, or lies inside, another's."""
+def _path_errors(
+    targets: Sequence[Target],
+    suspects: Sequence[Target],
+    refused: Container[StepSpec],
+    workspace: Workspace,
+) -> list[MarinBuildError]:
+    """Return an error for every output path that equals, or lies inside, another's.
+
+    Args:
+        targets: all targets.
+        suspects: those whose output may lie inside another one. Below one prefix only a name with a
+            slash, or a version, can.
+        refused: steps whose places are refused already.
+        workspace: has the project.
+
+    """
+    if not suspects:
+        return []
     by_path: dict[str, Target] = {}
     errors: list[MarinBuildError] = []
     for target in targets:
-        other = by_path.setdefault(target.output_path, target)
+        other = target if target.step in refused else by_path.setdefault(target.output_path, target)
         if other is not target:
             errors.append(_nested(target, other, "and", workspace))
-    somewhere_else = any(
-        target.step.override_output_path or target.step.output_path_prefix for target in targets
-    )
-    for target in targets:
-        # Below one prefix only a name with a slash, or a version, can lie inside another output.
-        if not somewhere_else and "/" not in target.id and target.step.version is None:
+    for target in suspects:
+        if target.step in refused:
             continue
         parent = target.output_path
         while "/" in parent.rstrip("/"):

@@ -237,11 +237,11 @@ def fit(
 
     """
     targets = plan.targets
+    with_needs = targets.traits.with_needs
     asking = [
         decision.index
-        for decision in plan.of_kind(Kind.RUN)
-        if ((step := targets.all[decision.index].step).resources is not None or step.budgets)
-        and is_here(step)
+        for decision in (plan.of_kind(Kind.RUN) if with_needs else ())
+        if decision.index in with_needs and is_here(targets.all[decision.index].step)
     ]
     if not asking:
         return plan

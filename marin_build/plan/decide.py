@@ -10,7 +10,8 @@ from marin_build.plan import reasons as why
 from marin_build.plan.assumptions import NOTHING_ASSUMED, assumed_reason
 from marin_build.plan.decisions import Decision, Kind, Plan
 from marin_build.plan.graph_shape import upstream
-from marin_build.plan.status_reasons import BEGUN, reuse_reason, run_reason
+from marin_build.plan.snapshot import NOTHING_SEEN
+from marin_build.plan.status_reasons import BEGUN, NEVER_BUILT, reuse_reason, run_reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -39,8 +40,7 @@ def cascade_of(
     targets that need any of these. All are within the request: requested, or needed by a requested
     target. A target that is assumed to be built is not among them, and ends the cascade.
     """
-    seeds = set(forced) | {i for i, target in enumerate(targets.all) if target.step.is_dev}
-    seeds |= assumed.affected
+    seeds = {*forced, *targets.traits.of_dev_versions, *assumed.affected}
     if not seeds:
         return frozenset()
     found: set[int] = set()
@@ -89,7 +89,8 @@ def make_plan(
 
     for index in sorted(snapshot.seen):  # topological: its dependencies were decided before
         observed = snapshot.of(index)
-        if (reason := assumed_reason(targets, index, assumed)) is not None:
+        reason = assumed_reason(targets, index, assumed) if assumed else None
+        if reason is not None:
             kind = Kind.REUSE if isinstance(reason, why.AssumedBuilt) else Kind.RUN
             decision = Decision(index, kind, reason)
         else:
@@ -146,6 +147,8 @@ def _with_change(
 def _decide(targets: Targets, index: int, seen: Observed, *, rerun_failed: bool) -> Decision:
     """Return the decision for one target by itself, as if it had no neighbours."""
     lease, step = seen.lease, targets.all[index].step
+    if seen is NOTHING_SEEN and step.fn is not None:
+        return Decision(index, Kind.RUN, NEVER_BUILT)
     if seen.damage is not None:
         return Decision(index, Kind.BLOCKED, seen.damage)
     if seen.in_the_way is not None:

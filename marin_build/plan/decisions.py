@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from marin_build.plan import reasons as why
@@ -18,13 +19,19 @@ if TYPE_CHECKING:
     from marin_build.plan.snapshot import Snapshot
 
 
-class Kind(enum.Enum):
+class Kind(enum.StrEnum):
     """What a plan does with a target."""
 
     RUN = "run"
     REUSE = "reuse"
     WAIT = "wait"
     BLOCKED = "blocked"
+
+
+_TO_BUILD = (Kind.RUN, Kind.WAIT)
+_INSISTING = (
+    why.Forced, why.Tainted, why.DevVersion, why.Cascade, why.Doubtful, why.OutputVanished
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +73,7 @@ class Decision:
         return replace(self, changed=root)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     """An immutable list of decisions against one snapshot, in topological order.
 
@@ -116,12 +123,13 @@ class Plan:
     @property
     def rebuilt_anyway(self) -> frozenset[int]:
         """The targets that are built although they may be built already."""
-        insisting = why.Forced | why.Tainted | why.DevVersion | why.Cascade | why.Doubtful
         return frozenset(
-            d.index
-            for d in self.decisions
-            if isinstance(d.reason, insisting)
-            or (isinstance(d.reason, why.OutputVanished) and d.reason.lost)
+            [
+                d.index
+                for d in self.decisions
+                if isinstance(d.reason, _INSISTING)
+                and (d.reason.lost if isinstance(d.reason, why.OutputVanished) else True)
+            ]
         )
 
     @property
@@ -130,17 +138,15 @@ class Plan:
         found = ((d.index, d.overwrites) for d in self.of_kind(Kind.RUN))
         return {index: data.listing for index, data in found if data is not None}
 
-    @property
-    def to_build(self) -> list[int]:
+    @cached_property
+    def to_build(self) -> tuple[int, ...]:
         """The targets that this run or another one builds: RUN and WAIT."""
-        return [d.index for d in self.decisions if d.kind in (Kind.RUN, Kind.WAIT)]
+        return tuple([d.index for d in self.decisions if d.kind in _TO_BUILD])
 
     def counts(self) -> dict[str, int]:
         """Return the number of decisions of each kind."""
-        counts = {kind.value: 0 for kind in Kind}
-        for decision in self.decisions:
-            counts[decision.kind.value] += 1
-        return counts
+        kinds = [decision.kind for decision in self.decisions]
+        return {kind.value: kinds.count(kind) for kind in Kind}
 
     def summary(self) -> dict[str, int]:
         """Return the number of targets of each kind, pruned ones included."""

@@ -112,7 +112,7 @@ def typical(seconds: Iterable[float]) -> Duration | None:
 
 def estimate_steps(
     targets: Targets,
-    to_build: Iterable[int],
+    to_build: Collection[int],
     history: Mapping[str, Sequence[float]],
     prices: Prices | None,
     *,
@@ -133,6 +133,10 @@ def estimate_steps(
         queued: the seconds that jobs of earlier builds waited in a queue, by name of the step.
 
     """
+    if not any(history.values()) and targets.traits.with_needs.isdisjoint(to_build) and not waiting:
+        return dict.fromkeys(
+            to_build, _UNKNOWN
+        )  # a pipeline, before it is built for the first time
     waits = {name: known.seconds for name, seen in queued.items() if (known := typical(seen))}
     typicals = {name: typical(seconds) for name, seconds in history.items()}
     rates: dict[int, float | None] = {}  # of a second; by object, because many steps share one
@@ -143,9 +147,6 @@ def estimate_steps(
         known = typicals.get(step.name)
         seconds, count = (known.seconds, known.count) if known else (None, 0)
         resources = step.resources
-        if known is None and resources is None and index not in waiting:
-            found[index] = _UNKNOWN  # a whole pipeline, before it is built for the first time
-            continue
         if index in waiting or resources is None:
             found[index] = Estimate(seconds, count, takes_slot=index not in waiting)
             continue

@@ -93,17 +93,22 @@ def downstream(targets: Targets, of: Iterable[int]) -> set[int]:
 
 
 def _reached(links: Sequence[Sequence[int]], start: Iterable[int]) -> set[int]:
-    pending = list(start)
-    found = set(pending)
-    while pending:
-        fresh = [index for index in links[pending.pop()] if index not in found]
-        found.update(fresh)
-        pending.extend(fresh)
+    found = set(start)
+    pending = list(found)
+    for index in pending:  # and what is appended meanwhile
+        for link in links[index]:
+            if link not in found:
+                found.add(link)
+                pending.append(link)
     return found
 
 
 def levels_below(
-    deps: Sequence[Sequence[int]], start: Iterable[int], count: int, *left_out: Container[int]
+    deps: Sequence[Sequence[int]],
+    start: Iterable[int],
+    count: int,
+    seen: Container[int] = (),
+    known: Container[int] = (),
 ) -> list[int]:
     """Return the targets of the first `count` levels from `start` downwards, level by level.
 
@@ -111,17 +116,19 @@ def levels_below(
         deps: for every target, what it needs.
         start: the first level.
         count: how many levels, the first one included.
-        left_out: targets that are not returned; below them the walk goes on only from `start`.
+        seen, known: targets that are not returned; below them the walk goes on only from `start`.
 
     """
     level: Iterable[int] = list(start)
-    found = dict.fromkeys(i for i in level if not any(i in known for known in left_out))
+    found = dict.fromkeys([i for i in level if i not in seen and i not in known])
     for _ in range(count - 1):
         level = dict.fromkeys(
-            dep
-            for i in level
-            for dep in deps[i]
-            if dep not in found and not any(dep in known for known in left_out)
+            [
+                dep
+                for i in level
+                for dep in deps[i]
+                if dep not in found and dep not in seen and dep not in known
+            ]
         )
         if not level:
             break

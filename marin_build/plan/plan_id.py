@@ -27,7 +27,7 @@ def plan_id(plan: Plan, pipeline: str, parameters: Mapping[str, str], engine: st
         sorted(parameters.items()),
         engine,
         relative(workspace.prefix, workspace),
-        [(plan.targets.all[d.index].id, d.kind.value) for d in plan.decisions],
+        [(plan.targets.all[d.index].id, d.kind) for d in plan.decisions],
     ]
     rebuilt = sorted(plan.targets.all[index].id for index in plan.rebuilt_anyway)
     if rebuilt or plan.assumed:  # forced rebuilds and assumptions are part of the name

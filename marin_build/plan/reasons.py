@@ -74,7 +74,7 @@ class FailedBefore:
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """The newest attempt was cut short: the status is RUNNING, but no run holds the target."""
+    """The newest attempt was interrupted: the status is RUNNING, but no run holds the target."""
 
     by: str
 

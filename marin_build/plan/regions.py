@@ -70,7 +70,7 @@ def region_of(place: str, known: Mapping[str, str]) -> str | None:
 def cross_region_reads(plan: Plan, known: Mapping[str, str]) -> list[CrossRegionRead]:
     """Return the reads of steps to build from regions that they do not run in."""
     found: list[CrossRegionRead] = []
-    for decision in plan.of_kind(Kind.RUN):
+    for decision in plan.of_kind(Kind.RUN) if plan.targets.traits.with_needs else ():
         resources = plan.targets.all[decision.index].step.resources
         if resources is not None and resources.places:
             found.extend(_reads(plan, decision.index, resources.places, known))

@@ -43,6 +43,9 @@ class Open(enum.Enum):
     RUNNING = enum.auto()
     DELAYED = enum.auto()
 
+    # The same for a member as that of its name, which an enum computes anew each time.
+    __hash__ = object.__hash__
+
 
 State = Open | type[Succeeded | Reused | Failed | Held | Stopped | Interrupted | Blocked]
 """The state of a target: open, or the kind of outcome with which it ended."""

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from marin_build.protocol.record_reader import Built
 
 
-_NEVER_BUILT = why.NeverBuilt()
+NEVER_BUILT = why.NeverBuilt()
+"""The reason of each target that no run has tried: one value, as there may be 100,000."""
 BEGUN = (
     why.FailedBefore
     | why.Interrupted
@@ -38,7 +39,7 @@ def run_reason(seen: Observed) -> Reason:
     """Return why a target is not built yet."""
     match seen.status:
         case None:
-            return _NEVER_BUILT
+            return NEVER_BUILT
         case "FAILED" if seen.last is not None:
             last = seen.last
             return why.FailedBefore(

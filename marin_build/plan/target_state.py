@@ -35,7 +35,7 @@ class State(enum.Enum):
     FAILED = "failed"
     UNREADABLE = "unreadable"
     """A file beside its output is damaged, so its state is unknown."""
-    CUT_SHORT = "cut short"
+    INTERRUPTED = "interrupted"
     """An attempt began, has neither succeeded nor failed, and no run holds it."""
     QUEUED = "queued"
     """No run holds it, and a queue has a job that will look at it."""
@@ -55,7 +55,7 @@ MAY_WAIT = frozenset(
     {
         State.GONE,
         State.FAILED,
-        State.CUT_SHORT,
+        State.INTERRUPTED,
         State.DOUBTFUL,
         State.TAINTED,
         State.LET_GO,
@@ -153,7 +153,7 @@ def target_state(seen: Observed, *, taint: Taint | None = None) -> TargetState:
         return TargetState(State.FAILED, last=seen.last)
     if seen.status == STATUS_LET_GO:
         return TargetState(State.LET_GO)
-    return TargetState(State.CUT_SHORT if seen.status == STATUS_RUNNING else State.NOT_BUILT)
+    return TargetState(State.INTERRUPTED if seen.status == STATUS_RUNNING else State.NOT_BUILT)
 
 
 def counts(states: Mapping[int, TargetState]) -> dict[State, int]:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from marin_build.quick_dataclass import dataclass
 from marin_build.untrusted_json import array, path, table, text, whole
-from marin_build.workspace.kept_facts import DISTRUST_NS, keep_facts, read_facts
+from marin_build.workspace.file_stamps import DISTRUST_NS
+from marin_build.workspace.kept_facts import keep_facts, read_facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -51,7 +51,7 @@ class Event(enum.Enum):
     FOUND_FOREIGN = "data that no build left, the lease is gone"
     SEALED = "our seal is in place"
     PUBLISHED = "SUCCESS is there, the lease is gone"
-    GAVE_UP = "the attempt failed or was cut short, the lease is gone"
+    GAVE_UP = "the attempt failed or was interrupted, the lease is gone"
     REVIVED = "the tombstone is gone"
     OVERTAKEN = "the lease is another's, or gone"
     LOOKED_AWAY = "time has passed"

@@ -80,7 +80,7 @@ class Done:
 
 def run_body(
     target: Target,
-    meter: Meter,
+    meter: Meter | None,
     *,
     is_interruptible: bool = False,
     end: Callable[[], None] = lambda: None,
@@ -89,7 +89,7 @@ def run_body(
 
     Args:
         target: the step, and where its output goes.
-        meter: begun just now.
+        meter: begun just now; None: another process knows what this one uses.
         is_interruptible: whether a KeyboardInterrupt is the caller's, not the step's.
         end: does what belongs to the step after it has returned, or failed.
 
@@ -104,8 +104,10 @@ def run_body(
         if not done.has_failed:
             said = f"after it had returned: {described(error)}"
             done = replace(done, exit_code=1, message=said, artifact=None)
-    used = meter.read()
-    return replace(done, peak_memory=used.peak_memory, cpu_seconds=used.cpu_seconds)
+    if meter is None:
+        return done
+    cpu_seconds, peak_memory = meter.read()
+    return replace(done, peak_memory=peak_memory, cpu_seconds=cpu_seconds)
 
 
 def _run(target: Target, *, is_interruptible: bool) -> Done:

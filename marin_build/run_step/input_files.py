@@ -38,6 +38,11 @@ if TYPE_CHECKING:
     from marin_build.store.base import Store
 
 
+_StatusFile = tuple[int, int, int, int]
+"""The number of a file, its last write and its last change in ns, and its size: a status is never
+written over, another file takes its place."""
+
+
 class Stamp(NamedTuple):
     """What tells that a local file was written: size in bytes, time in ns, and which file it is."""
 
@@ -61,6 +66,8 @@ class Inputs:
         targets: all targets of the pipeline.
         manifests: what outputs were left with that were compared when the plan was made; None for
             one of which that is not known.
+        is_own_disk: whether the outputs below the prefix lie on a disk of this machine alone. On
+            one that others share, a look at a file may show what it was a while ago.
 
     """
 
@@ -69,12 +76,16 @@ class Inputs:
         store: Store,
         targets: Targets,
         manifests: Mapping[int, tuple[File, ...] | None] | None = None,
+        *,
+        is_own_disk: bool = False,
     ) -> None:
         self._store = store
         self._targets = targets
         self._manifests = dict(manifests or {})
         self._compared = set(self._manifests)  # the remote ones of them are not listed again
         self._spoiled: dict[int, str] = {}
+        self._is_own_disk, self._below = is_own_disk, f"{targets.workspace.prefix}/"
+        self._there: dict[int, _StatusFile] = {}
         self._locks: dict[int, threading.Lock] = defaultdict(threading.Lock)
 
     def built(self, index: int, files: Sequence[File]) -> None:
@@ -118,14 +129,31 @@ class Inputs:
         The target is ours by now. `gc` looks for leases after it has put a tombstone, and before it
         deletes anything: so it sees our lease, or we see the tombstone.
         """
-        deps = self._targets.deps[index]
+        files = {dep: self._status_file(dep) for dep in self._targets.deps[index]}
+        deps = [dep for dep, file in files.items() if file is None or file != self._there.get(dep)]
         outputs = [self._targets.all[dep].output_path for dep in deps]
         for dep, blob in zip(deps, take_all_away(self._store, outputs), strict=True):
             status = readable_status(blob.data if blob is not None else None, "")
             if status in (None, STATUS_DELETING, STATUS_LET_GO):
                 what = f"`{self._targets.all[dep].id}`, which it needs, was deleted since the plan"
                 return Stopped(f"{what} was made", hint="apply again: that builds it first")
+            if (file := files[dep]) is not None:
+                self._there[dep] = file  # if it was replaced meanwhile, it is another one now
         return None
+
+    def _status_file(self, dep: int) -> _StatusFile | None:
+        """Return which file holds the status of a target: most are read by many others.
+
+        None if a look at the file does not tell, or nothing is there.
+        """
+        output = self._targets.all[dep].output_path
+        if not self._is_own_disk or not output.startswith(self._below):
+            return None
+        try:
+            found = os.lstat(layout.status_path(output))
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size
 
     def changed(self, before: Before, reader: str) -> str:
         """Return which of the local files that a step reads were written since, in words.
@@ -205,6 +233,8 @@ class Inputs:
         if manifest is None:
             missing = missing_output(target.step.outputs, found, None)
             return [missing] if target.step.outputs and missing else []
+        if (*found,) == manifest:
+            return []
         changes: FileChanges = compare(_own(manifest), _own(found))
         if changes.added and target.step.override_output_path is not None:
             changes = replace(changes, added=())

@@ -16,6 +16,7 @@ import sys
 import threading
 import weakref
 from contextlib import suppress
+from types import BuiltinFunctionType, CellType, FrameType, FunctionType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 TELL_AFTER = 1.0
 """Seconds after which a wait is reported."""
 _MOST = 4
+_FILE = io.IOBase.__base__
+"""What all files of Python derive from, those written in C, too."""
+_HOLD_BACK = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)
+_NO_FILES = {tuple, list, dict, set, FunctionType, CellType, FrameType, BuiltinFunctionType}
+"""What most objects are."""
 
 
 def forget_parent() -> None:
@@ -49,21 +55,30 @@ def end_as_interpreter(tell: Callable[[str], None], early: Collection[io.IOBase]
         early: files that were open before the fork.
 
     """
-    with _Watching(tell):
-        shut_down: Any = threading
-        shut_down._shutdown()
-        atexit._run_exitfuncs()
-        # Its hook was set up before the fork if it was imported before.
-        if util := sys.modules.get("multiprocessing.util"):
-            util._exit_function()
-        if logs := sys.modules.get("logging"):
-            logs.shutdown()
+    if threading.active_count() > 1 or "multiprocessing.process" in sys.modules:
+        with _Watching(tell):
+            _end_what_runs()
+    else:
+        _end_what_runs()
     files = flush_files(early)
     # The outer ones first: text is handed on to what wraps a file, and that ends with its own.
     files.sort(key=lambda stream: (not _is_text(stream), not is_wrapper(stream)))
     for stream in files:
         if stream not in (sys.stdout, sys.stderr, sys.stdin, sys.__stdout__, sys.__stderr__):
             _try(stream.close)
+
+
+def _end_what_runs() -> None:
+    """Wait for threads and processes, and run exit hooks."""
+    shut_down: Any = threading
+    shut_down._shutdown()
+    atexit._run_exitfuncs()
+    # Its hook was set up before the fork if it was imported before.
+    if util := sys.modules.get("multiprocessing.util"):
+        util._exit_function()
+    # The first handler is always there, and holds nothing back.
+    if (logs := sys.modules.get("logging")) and len(logs._handlerList) > 1:
+        logs.shutdown()
 
 
 def join_threads(threads: Collection[threading.Thread], tell: Callable[[str], None]) -> None:
@@ -98,12 +113,13 @@ def executor_of(thread: threading.Thread) -> Any | None:
 
 def open_files() -> list[io.IOBase]:
     """Return the files that are open for writing and hold something back, perhaps."""
-    kinds = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)
     return [
         found
         for found in gc.get_objects()
-        if issubclass(type(found), io.IOBase)  # `isinstance` asks proxies, which may raise
-        and (type(found) in kinds or is_wrapper(found))
+        # `isinstance` asks proxies, which may raise, and `issubclass` takes notes in each type.
+        if type(found) not in _NO_FILES
+        and _FILE in type(found).__mro__
+        and (type(found) in _HOLD_BACK or is_wrapper(found))
         and _is_open(found)
     ]
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 NOT_SAVED = "an earlier attempt did its work, but what it returned could not be saved"
 _LOOKED_BACK = 8
-"""Attempts that are read: those that were cut short before they began say nothing of the output."""
+"""Attempts that are read: those interrupted before they began say nothing of the output."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ _LOOK = 0.1
 """Seconds between two looks for a process that is not visible."""
 _MOST = 4
 """Processes that a message names."""
+_BLOCK = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,17 +141,17 @@ def die_with_parent(parent: int) -> None:
         os._exit(1)
 
 
-def orphans_of(session: int, nonce: str, log: str, known: Container[int]) -> list[int]:
-    """Return children of this process that a body left behind; below them there may be more.
+def orphans_of(session: int, nonce: str, log: str, strangers: Sequence[int]) -> list[int]:
+    """Return which children of this process a body left behind; below them there may be more.
 
     Args:
         session: the body's process, which led a session.
         nonce: of the attempt.
         log: local path of its log.
-        known: children of this process that are none.
+        strangers: children of this process that it did not fork itself.
 
     """
-    strangers = [pid for pid in children_of(os.getpid()) if pid not in known and _lives(pid)]
+    strangers = [pid for pid in strangers if _lives(pid)]
     if not strangers:
         return []
     words = [f"{MARK}={nonce}".encode()]
@@ -214,6 +215,26 @@ def children_of(pid: int) -> list[int]:
     except OSError:
         pass
     return found
+
+
+class OwnChildren:
+    """The children of this process, for one that has a single thread and looks at them often."""
+
+    def __init__(self) -> None:
+        pid = os.getpid()
+        try:
+            self._list = os.open(f"/proc/{pid}/task/{pid}/children", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            self._list = -1
+
+    def pids(self) -> list[int]:
+        """Return them, as proc(5) tells them now."""
+        if self._list < 0:
+            return children_of(os.getpid())
+        text = b""
+        while more := os.pread(self._list, _BLOCK, len(text)):
+            text += more
+        return [int(word) for word in text.split()]
 
 
 def _stat_of(pid: int) -> list[bytes]:

@@ -177,14 +177,24 @@ def _environment(
     """Return what the step ran in, with the distributions that its code imports."""
     if here is None:
         return None
-    return Environment(
-        python=here.python,
-        distributions=distributions_of(code.modules) if code is not None else {},
-        locks=dict(here.locks),
-        image=here.image,
-        variables=dict(variables),
-    )
+    modules = code.modules if code is not None else ()
+    key = (id(here), modules, tuple(variables.items()))
+    made = _environments.get(key)
+    if made is None or made[0] is not here:
+        environment = Environment(
+            python=here.python,
+            distributions=distributions_of(modules),
+            locks=dict(here.locks),
+            image=here.image,
+            variables=dict(variables),
+        )
+        made = _environments[key] = here, environment
+    return made[1]
 
+
+_environments: dict[tuple[object, ...], tuple[Here, Environment]] = {}
+"""What was made of a run's place, the modules of a step's code, and its variables: most steps of a
+run are equal in these."""
 
 _kept: set[tuple[str, str]] = set()
 """Run and key of what was written beside outputs: once for all steps of equal code, or input."""
@@ -197,16 +207,17 @@ def keep_source(store: Store, prefix: str, run: str, code: Code) -> str | None:
     written does not fail the step: the output is good, and the next step tries again.
     """
     document = code_document(code)
-    if not document.parts or any(forms_in(document.to_bytes().decode())):
-        return None  # a secret in the source stays where it is: in the project
     mark = (run, document.key)
-    if mark not in _kept:
-        _kept.add(mark)  # first: others of equal code need not wait for the write
-        path = code_document_path(prefix, document.key)
-        try:
-            store.put_if_absent(path, document.to_bytes())
-        except StoreError:
-            _kept.discard(mark)
+    if mark in _kept:
+        return document.key
+    data = document.to_bytes()
+    if not document.parts or any(forms_in(data.decode())):
+        return None  # a secret in the source stays where it is: in the project
+    _kept.add(mark)  # first: others of equal code need not wait for the write
+    try:
+        store.put_if_absent(code_document_path(prefix, document.key), data)
+    except StoreError:
+        _kept.discard(mark)
     return document.key
 
 

@@ -66,8 +66,16 @@ class Isolation(Protocol):
     def is_spent(self) -> bool:
         """Whether nothing can be built any more, whatever is asked for."""
 
+    def answer_to(self, hear: Callable[[Ended | Lingers], None]) -> None:
+        """Call a function with each answer in the thread that has it, before anything is started.
+
+        Only an isolation whose threads build one target after the other need do so; others go on
+        to return their answers from `wait`. The function may call `start`: then this very thread
+        builds that target next.
+        """
+
     def start(self, request: Start) -> None:
-        """Begin to build a target."""
+        """Begin to build a target; called by one thread at a time."""
 
     def wait(self, timeout: float | None) -> Sequence[Ended | Lingers]:
         """Return what has ended, and other news, waiting for some or for `timeout` seconds."""

@@ -19,7 +19,7 @@ from marin_build.identity.callables import local_function
 from marin_build.identity.payload import deep_fingerprint
 from marin_build.pipeline.bound_call import return_annotation
 from marin_build.pipeline.dependencies_first import dependencies_first
-from marin_build.pipeline.late_bindings import late_bindings_of
+from marin_build.pipeline.late_bindings import late_bindings
 from marin_build.pipeline.running_function import run_function
 from marin_build.pipeline.secrets_in_steps import secrets_of_step
 from marin_build.protocol import layout
@@ -50,7 +50,7 @@ def executable(step: StepSpec) -> Callable[[str], object]:
             read what it was declared with.
 
     """
-    for late in late_bindings_of(step):
+    for late in late_bindings([step]):
         raise late
     if step.timeout is not None:
         raise SpecificationError(

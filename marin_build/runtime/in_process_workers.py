@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from marin_build.pipeline.retries import Cause
     from marin_build.plan.outcomes import Outcome
-    from marin_build.run_step.workers import Start
+    from marin_build.run_step.workers import Lingers, Start
 
 
 class InProcessWorkers:
@@ -49,6 +49,9 @@ class InProcessWorkers:
         self._build = call
         self._pool = ThreadPoolExecutor(jobs, thread_name_prefix="step")
         self._ended: queue.SimpleQueue[Ended | None] = queue.SimpleQueue()  # None: `wake`
+
+    def answer_to(self, hear: Callable[[Ended | Lingers], None]) -> None:
+        """Do nothing: `wait` returns the answers."""
 
     def start(self, request: Start) -> None:
         """Begin to build a target."""

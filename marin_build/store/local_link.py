@@ -31,6 +31,10 @@ def replace_link(path: str, to: str) -> None:
         found = _link_at(name, folder)
         if found in (None, to):
             return
+        if not found:
+            with suppress(FileExistsError):  # another process was faster: its link is replaced
+                os.symlink(to, name, dir_fd=folder)
+                return
         temporary = f".{os.getpid()}-{next(_counter)}.tmp"
         with suppress(FileNotFoundError):  # left by a killed process of the same number
             os.unlink(temporary, dir_fd=folder)

@@ -9,10 +9,23 @@ from __future__ import annotations
 import itertools
 import os
 
+from marin_build.workspace.own_folder import NAME
+
 _ENTRIES_A_FILE = 2
 """How many entries are listed at most for each file asked for: else asking for each is faster."""
 _ENTRIES_A_LISTING = 16
 """Beginning a listing takes as long as listing about so many entries."""
+
+
+def holds_nothing(folder: str) -> bool:
+    """Return whether nothing lies in a folder but what is ours, or there is no such folder."""
+    try:
+        with os.scandir(folder) as entries:
+            return all(entry.name == NAME for entry in entries)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
 
 
 class Listings:
@@ -29,7 +42,11 @@ class Listings:
 
     def may_hold(self, path: str) -> bool:
         """Return False if the folder of `path` is surely not there."""
-        above, _, name = path.rpartition("/")[0].rpartition("/")
+        return self.may_be(path.rpartition("/")[0])
+
+    def may_be(self, path: str) -> bool:
+        """Return False if nothing is surely at `path`."""
+        above, _, name = path.rpartition("/")
         if above not in self._names:
             self._names[above] = self._list(above) if name else None
         names = self._names[above]

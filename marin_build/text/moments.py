@@ -21,11 +21,15 @@ def stamp(moment: datetime | float, precision: Precision = "milliseconds") -> st
         precision: the smallest unit in the text.
 
     """
-    from datetime import UTC, datetime
+    if isinstance(moment, int | float):
+        from datetime import UTC, datetime
 
-    if not isinstance(moment, datetime):
-        moment = datetime.fromtimestamp(moment, UTC)
-    return moment.astimezone(UTC).isoformat(timespec=precision)
+        return datetime.fromtimestamp(moment, UTC).isoformat(timespec=precision)
+    if moment.tzname() != "UTC":
+        from datetime import UTC
+
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec=precision)
 
 
 def stamp_now(precision: Precision = "milliseconds") -> str:

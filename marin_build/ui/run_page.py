@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from marin_build.apply.run_folder import find_runs
 from marin_build.emit.graph.details import About, Details, about_plan, details_of
-from marin_build.emit.graph.page import page_data, page_script, page_style
-from marin_build.emit.graph.picture import STATES, Picture, picture_of
+from marin_build.emit.graph.page import page_script, page_style
+from marin_build.emit.graph.page_data import page_data
+from marin_build.emit.graph.picture import Picture, picture_of
 from marin_build.emit.graph.saved_plan_page import MOST_TARGETS, commands_of
 from marin_build.engines.registry import engine_words
 from marin_build.errors import StoppedError
@@ -18,7 +19,7 @@ from marin_build.protocol.layout import output_under
 from marin_build.text.readable import printable
 from marin_build.ui.blocking import in_thread
 from marin_build.ui.site import Page, live_policy
-from marin_build.ui.target_states import as_live
+from marin_build.ui.target_states import LIVE_STATES, PLANNED
 
 if TYPE_CHECKING:
     from marin_build.plan.document import PlanDocument
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 _LIVE = ("ui/live_states", "ui/following", "ui/run_bar", "ui/live_graph")
 """The scripts that the page has besides those of the page of a plan."""
 _KEPT = 4
-"""Pages that are kept: of a plan of 10,000 targets one takes a second to make."""
+"""Pages that are kept: of a plan of 100,000 targets one takes seconds to make, and has 7 MB."""
 
 
 class RunPages:
@@ -100,7 +101,8 @@ class RunPages:
             picture, about = picture_of(plan), about_plan(plan, None, commands)
             details = details_of(plan, picture, None, {})
             self._outputs[run] = outputs
-        data = site.cleaned(as_live(page_data(picture, about, details), STATES))
+        redactor = site.redactor
+        data = page_data(picture, about, details, redactor, states=LIVE_STATES, shown=PLANNED)
         script = page_script(site.templates, _LIVE)
         style = page_style(site.templates) + site.templates.text("ui/live.css")
         page = site.templates.render(

@@ -50,7 +50,7 @@ class RunWatch(Watch):
         for target in found.changed:
             self._note(number, target)
         if before is not None and found.run.is_over != before.run.is_over:
-            for _, target in list(self._targets.values()):  # what ran, was cut short
+            for _, target in list(self._targets.values()):  # what ran, was interrupted
                 if target.outcome in ("begun", "failed"):
                     self._note(number, target)
         return before is None or bool(found.changed) or _differs(before, found)

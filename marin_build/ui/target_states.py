@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 LiveState = Literal[
     "reused", "built", "waiting", "queued", "running", "held", "failed", "stopped", "blocked",
-    "interrupted", "cut short", "not started", "later",
+    "interrupted", "not started", "later",
 ]  # fmt: skip
 """`reused`: nothing was to be done. `waiting`: it is still to be started. `held`: another run
-builds it. `cut short`: it ran when the run died. `not started`: the run ended without it."""
+builds it. `interrupted`: the run was asked to end, or died. `not started`: the run ended before."""
 LIVE_STATES: tuple[LiveState, ...] = get_args(LiveState)
 
 PLANNED: Mapping[State, LiveState] = {
@@ -45,7 +45,7 @@ def live_state(target: RunTarget, *, is_over: bool) -> LiveState:
     """
     match target.outcome:
         case "begun" if is_over:
-            return "cut short"
+            return "interrupted"
         case "begun":
             return "queued" if target.phase == "queued" else "running"
         case "failed":
@@ -73,16 +73,3 @@ def state_facts(target: RunTarget, *, is_over: bool) -> dict[str, Any]:
     return {"state": state} | {
         key: value for key, value in facts.items() if value not in (None, "")
     }
-
-
-def as_live(data: dict[str, Any], states: tuple[State, ...]) -> dict[str, Any]:
-    """Return the data of a page of a plan with the states of a run in place of those of a plan.
-
-    Args:
-        data: as `emit/graph/page.py` makes it.
-        states: those that the numbers in it stand for.
-
-    """
-    numbers = [LIVE_STATES.index(PLANNED[state]) for state in states]
-    nodes = [{**node, "state": numbers[node["state"]]} for node in data["nodes"]]
-    return {**data, "states": list(LIVE_STATES), "nodes": nodes}

@@ -20,8 +20,6 @@ from marin_build.untrusted_json import parse_json, table
 from marin_build.workspace.own_files import open_own
 from marin_build.workspace.own_folder import NAME, make_folder
 
-DISTRUST_NS = 2_000_000_000
-"""What was written so shortly before it was read may be written once more with the same times."""
 _FORM = 1
 _LONGEST = 64 << 20
 """Bytes of the longest file that is read: the code of hundreds of thousands of functions fits."""

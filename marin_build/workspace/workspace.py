@@ -234,7 +234,9 @@ def joins_identity(said: CodePolicy | None, declared_in: str | None = None) -> b
         declared_in: the file that declares it; see `project_of`.
 
     """
-    return (said or current_workspace(declared_in).code) == "rebuild"
+    if said is None:
+        said = (_current or current_workspace(declared_in)).code
+    return said == "rebuild"
 
 
 def use_workspace(workspace: Workspace | None) -> Workspace | None:

@@ -36,7 +36,7 @@ function countChips({ model, state }) {
   const counts = countStates(model.nodes.map((_, i) => i), model.nodes, model.data.states.length);
   model.data.states.forEach((word, i) => {
     const chip = byId("legend").querySelector(`[data-state="${word}"]`);
-    chip.querySelector("b").textContent = String(counts[i]);
+    chip.querySelector("b").textContent = numberText(counts[i]);
     chip.disabled = counts[i] === 0 && !state.states.has(i);
   });
 }
@@ -44,7 +44,7 @@ function countChips({ model, state }) {
 // Drift is no state: what drifted is built.
 function driftChip({ state, afterFilter }, count) {
   const chip = html("button", { type: "button", class: "chip drift-chip", "aria-pressed": "false", "data-drifted": "yes" });
-  chip.append(html("span", {}, "drifted"), html("b", {}, String(count)));
+  chip.append(html("span", {}, "drifted"), html("b", {}, numberText(count)));
   chip.title = "was built by other code, in another environment, or with another identity";
   chip.addEventListener("click", () => {
     state.drifted = !state.drifted;

@@ -102,14 +102,14 @@ function drawGroup(model, box, place, { mark }, measure) {
     "aria-expanded": "false",
     "aria-label": `group ${box.group.id || box.group.label}, ${said.join(", ")}`,
   });
-  const counted = measure(String(box.members.length), "count");
+  const counted = measure(numberText(box.members.length), "count");
   group.append(
     svg("rect", { class: "card under", x: 6, y: 6, width, height, rx: 9 }),
     svg("rect", { class: "card under", x: 3, y: 3, width, height, rx: 9 }),
     svg("rect", { class: "card", width, height, rx: 9 }),
     svg("path", { class: "more", d: "M12 18h10M17 13v10" }),
     textAt(30, 22, "name", shortened(box.group.label, width - BESIDE_LABEL - counted - markWidth(mark, measure), "name", measure)),
-    textAt(width - 10, 22, "count", String(box.members.length)),
+    textAt(width - 10, 22, "count", numberText(box.members.length)),
   );
   if (mark) group.append(drawMark(mark, width - 16 - counted, 11, measure));
   let x = 12;

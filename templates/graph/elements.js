@@ -25,6 +25,10 @@ function html(tag, attributes, ...children) {
   return element;
 }
 
+function numberText(number) {
+  return number.toLocaleString("en-US");
+}
+
 function durationText(seconds) {
   if (seconds < 1) return seconds < 0.05 ? "<0.1 s" : `${seconds.toFixed(1)} s`;
   for (const [unit, name, limit] of [[1, "s", 60], [60, "min", 60], [3600, "h", 72]]) {

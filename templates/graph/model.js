@@ -3,8 +3,8 @@
 const DONE = 0; // the first state is "built": nothing is to be done about it
 
 function makeModel(data) {
-  const nodes = data.nodes;
-  const needs = nodes.map((node) => node.deps || []);
+  const nodes = nodesOf(data);
+  const needs = needsOf(nodes);
   const needed = nodes.map(() => []);
   needs.forEach((deps, index) => deps.forEach((dep) => needed[dep].push(index)));
   const critical = new Set(data.path || []);

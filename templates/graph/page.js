@@ -77,7 +77,7 @@ function startPage() {
       ? drawGroup(model, box, place, labelOf(box), measure)
       : drawTarget(model, box, place, labelOf(box), measure);
     const title = svg("title");
-    title.textContent = legible(box.group ? `${box.members.length} targets` : `${model.nodes[box.leaf].id}\n${data.texts[model.nodes[box.leaf].why]}`);
+    title.textContent = legible(box.group ? `${box.members.length} targets` : `${model.nodes[box.leaf].id}\n${model.nodes[box.leaf].why}`);
     element.prepend(title);
     return element;
   }
@@ -167,7 +167,7 @@ function startPage() {
     else show();
     const lit = litTargets(model, state, texts);
     const long = state.path && data.path_text ? `: ${data.path_text}` : "";
-    byId("count").textContent = lit ? `${lit.size} of ${model.nodes.length}${long}` : "";
+    byId("count").textContent = lit ? `${numberText(lit.size)} of ${numberText(model.nodes.length)}${long}` : "";
     if (lit && state.only) page.fit();
   }
 

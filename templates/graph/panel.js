@@ -64,12 +64,13 @@ function targetPanel(model, index, select, related) {
   const parts = [
     html("h2", { tabindex: "-1" }, node.name),
     html("p", { class: "line" }, badge(model, data.states[node.state]), model.critical.has(index) ? html("span", { class: "badge critical" }, "on the critical path") : ""),
-    html("p", { class: "why" }, (model.live ? "in the plan: " : "") + data.texts[node.why]),
+    html("p", { class: "why" }, (model.live ? "in the plan: " : "") + node.why),
   ];
   if (node.drift) parts.push(html("p", { class: "drift" }, `drift: ${node.drift}`));
   if (node.about) parts.push(html("p", { class: "about" }, node.about));
   if (node.log) parts.push(section(node.log_of || "log", html("pre", { class: "log", tabindex: "0" }, node.log.join("\n"))));
-  if (node.changes && node.changes.length) parts.push(changesSection(node));
+  const changes = changesOf(model, index);
+  if (changes.length) parts.push(changesSection(sinceOf(node), changes));
   if (model.live) parts.splice(2, 0, ...model.live.panel(index));
   parts.push(section("facts", facts(factRows(model, node))));
   const values = { ...(node.attrs || {}) };
@@ -87,8 +88,8 @@ function targetPanel(model, index, select, related) {
 
 function factRows(model, node) {
   const { data } = model;
-  const output = node.output || `${data.prefix}/${node.id}`;
-  const link = node.link || (data.link && !node.output ? `${data.link}/${node.id}` : "");
+  const output = outputOf(data, node);
+  const script = scriptOf(node);
   const amount = [];
   if (node.seconds !== undefined) amount.push(`about ${durationText(node.seconds)}`);
   if (node.builds) amount.push(`median of ${node.builds} build${node.builds > 1 ? "s" : ""}`);
@@ -101,13 +102,13 @@ function factRows(model, node) {
     ["runs on", placeOf(model, node)],
     ["tags", (node.tags || []).join(", ")],
     ["declared", node.declared ? code(node.declared) : ""],
-    ["output", output ? safeLink(link, output) : ""],
-    ["script", node.script ? safeLink(node.script, node.script) : ""],
+    ["output", output ? safeLink(linkOf(data, node), output) : ""],
+    ["script", script ? safeLink(script, script) : ""],
   ];
 }
 
-function changesSection(node) {
-  const rows = node.changes.map((change) => {
+function changesSection(since, changes) {
+  const rows = changes.map((change) => {
     const cells = html("dd", {});
     cells.append(
       html("del", { "aria-label": "before" }, valueText(change.old)),
@@ -116,7 +117,7 @@ function changesSection(node) {
     if (change.because) cells.append(html("span", { class: "because" }, change.because));
     return [html("dt", {}, change.path), cells];
   });
-  return section(`differences to ${node.since}`, html("dl", { class: "changes" }, ...rows.flat()));
+  return section(`differences to ${since}`, html("dl", { class: "changes" }, ...rows.flat()));
 }
 
 const MOST_LISTED = 30;

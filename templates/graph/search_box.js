@@ -42,7 +42,7 @@ function makeSearch(page) {
     const isOpen = results.length > 0;
     list.hidden = !isOpen;
     box.setAttribute("aria-expanded", String(isOpen));
-    byId("count").textContent = box.value.trim() ? `${found.length} of ${model.nodes.length}` : "";
+    byId("count").textContent = box.value.trim() ? `${numberText(found.length)} of ${numberText(model.nodes.length)}` : "";
   };
   box.addEventListener("input", () => {
     performance.mark("graph-search-start");

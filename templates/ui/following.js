@@ -76,6 +76,13 @@ function say(text, isBad) {
   place.classList.toggle("bad", Boolean(isBad || trouble));
 }
 
+// How many targets of a run ended how; what ran when it died, was interrupted.
+function countsOf(run) {
+  const { begun, ...counts } = run.counts;
+  if (!begun) return counts;
+  return run.is_over ? { ...counts, interrupted: (counts.interrupted || 0) + begun } : run.counts;
+}
+
 function outcomeBadge(outcome) {
   return html("span", { class: `outcome of-${outcome}` }, outcome);
 }

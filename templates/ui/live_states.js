@@ -7,7 +7,6 @@ Object.assign(SIGNS, {
   "running": { outline: "M8 1a7 7 0 1 0 0 14a7 7 0 1 0 0-14z", mark: "M6.4 4.9v6.2l5-3.1z" },
   "stopped": { outline: "M5 1h6l4 4v6l-4 4h-6l-4-4v-6z", mark: "M4.8 8h6.4" },
   "interrupted": { outline: "M8 .6L15.4 8L8 15.4L.6 8z", mark: "M6.5 5.4v5.2M9.5 5.4v5.2" },
-  "cut short": { outline: "M8 .6L15.4 8L8 15.4L.6 8z", mark: "M5.6 10.4l4.8-4.8" },
   "not started": { outline: "M2 2h12v12h-12z", mark: "", hollow: true },
 });
 
@@ -19,7 +18,6 @@ Object.assign(MEANINGS, {
   "running": "is being built",
   "failed": "failed in this run",
   "stopped": "must not be built by this run: a lease was lost, or a step changed",
-  "interrupted": "was cut short as the run was asked to end",
-  "cut short": "was being built when the run died, or ended without a word",
+  "interrupted": "was being built when the run was asked to end, or died",
   "not started": "the run ended before it was started",
 });

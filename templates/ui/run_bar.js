@@ -6,24 +6,16 @@ const BAR_PARTS = [
   ["interrupted", "interrupted"], ["blocked", "blocked"], ["begun", "running"], ["waiting", "held"],
 ];
 const TALLY = ["reused", "failed", "stopped", "interrupted", "blocked", "begun", "waiting"];
-const TALLY_WORDS = { reused: "built by others", waiting: "left to another run" };
-
-function numberText(number) {
-  return number.toLocaleString("en-US");
-}
-
-function tallyWord(name, run) {
-  if (name === "begun") return run.is_over ? "cut short" : "running";
-  return TALLY_WORDS[name] || name;
-}
+const TALLY_WORDS = { begun: "running", reused: "built by others", waiting: "left to another run" };
 
 // `seconds`: how long it takes so far.
 function tallyText(run, seconds) {
   const of = run.to_build === null ? "" : ` of ${numberText(run.to_build)}`;
-  const counts = TALLY.filter((name) => run.counts[name]).map((name) => `${numberText(run.counts[name])} ${tallyWord(name, run)}`);
+  const counts = countsOf(run);
+  const words = TALLY.filter((name) => counts[name]).map((name) => `${numberText(counts[name])} ${TALLY_WORDS[name] || name}`);
   const far = run.outcome === "unfinished" ? "its journal goes so far: " : "";
   const time = seconds === null ? "" : far + durationText(seconds);
-  return [`${numberText(run.counts.built || 0)}${of} built`, ...counts, time].filter(Boolean).join(" · ");
+  return [`${numberText(counts.built || 0)}${of} built`, ...words, time].filter(Boolean).join(" · ");
 }
 
 function showBar(run, seconds) {
@@ -34,11 +26,12 @@ function showBar(run, seconds) {
   byId("tally").textContent = words;
   const bar = byId("progress");
   bar.setAttribute("aria-label", words);
-  const known = Object.values(run.counts).reduce((a, b) => a + b, 0);
+  const counts = countsOf(run);
+  const known = Object.values(counts).reduce((a, b) => a + b, 0);
   const total = Math.max(run.to_build || 0, known, 1);
-  bar.replaceChildren(...BAR_PARTS.filter(([name]) => run.counts[name]).map(([name, state]) => {
-    const part = html("i", { class: name === "begun" && run.is_over ? "is-cut-short" : `is-${state}` });
-    part.style.width = `${(100 * run.counts[name]) / total}%`;
+  bar.replaceChildren(...BAR_PARTS.filter(([name]) => counts[name]).map(([name, state]) => {
+    const part = html("i", { class: `is-${state}` });
+    part.style.width = `${(100 * counts[name]) / total}%`;
     return part;
   }));
   document.title = `${run.is_over ? run.outcome : `${run.counts.built || 0}/${run.to_build === null ? "?" : run.to_build}`} · ${run.id} · marin-build`;

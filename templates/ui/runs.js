@@ -4,12 +4,13 @@ const ORDER_OF_COUNTS = ["built", "reused", "failed", "blocked", "stopped", "int
 const WORDS_OF_COUNTS = { waiting: "left to another run" };
 
 function countsText(run) {
-  return ORDER_OF_COUNTS.filter((name) => run.counts[name])
-    .map((name) => `${run.counts[name].toLocaleString("en-US")} ${wordOf(name, run)}`).join(", ");
+  const counts = countsOf(run);
+  return ORDER_OF_COUNTS.filter((name) => counts[name])
+    .map((name) => `${counts[name].toLocaleString("en-US")} ${wordOf(name, run)}`).join(", ");
 }
 
 function wordOf(name, run) {
-  if (name === "begun") return run.outcome === "running" ? "running" : run.is_over ? "cut short" : "begun";
+  if (name === "begun") return run.outcome === "running" ? "running" : "begun";
   return WORDS_OF_COUNTS[name] || name;
 }
 

@@ -67,7 +67,7 @@ def test_a_copied_block_of_a_terminal_is_its_commands(
     assert page.evaluate("navigator.clipboard.readText()").splitlines() == [
         "marin-build plan",
         "marin-build apply",
-        "cat .marin-build/outputs/counts_eb49147c/counts.txt",
+        "cat .marin-build/outputs/counts_08b05858/.artifact.json",
     ]
 
 

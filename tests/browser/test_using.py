@@ -25,7 +25,7 @@ def test_search_finds_a_target_and_opens_what_it_lies_in(window: Window, size: i
     page.keyboard.press("/")
     page.keyboard.type("normalise code shard-0000" if size > 15 else "normalise books shard-0001")
     assert page.locator("#results li").first.inner_text().startswith("built\nnormalise/")
-    assert page.locator("#count").inner_text() == f"1 of {size}"
+    assert page.locator("#count").inner_text() == f"1 of {size:,}"
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     title = page.locator("#panel h2").inner_text()
@@ -215,7 +215,7 @@ def test_states_tags_and_places_are_filters(window: Window) -> None:
     assert window.lit() == ["eval/smoke"]
     page.click('.chip[data-state="blocked"]')
     assert window.lit() == ["eval/smoke", "report"]
-    assert page.locator("#count").inner_text() == "2 of 1000"
+    assert page.locator("#count").inner_text() == "2 of 1,000"
     page.click('.chip[data-state="blocked"]')
     page.click('.chip[data-state="failed"]')
     page.select_option("#on", "kubernetes: v5p-64")
@@ -245,7 +245,7 @@ def test_what_drifted_is_marked_counted_and_found(window: Window) -> None:
     assert f"{drifted} drifted" in (group.get_attribute("aria-label") or "")
     window.screenshot("drift-of-a-group")
     chip.click()
-    assert page.locator("#count").inner_text() == f"{drifted} of 1000"
+    assert page.locator("#count").inner_text() == f"{drifted} of 1,000"
     page.click("#only")
     page.click("#open-all")
     marks = page.locator(".target .drift-mark").count() + page.locator(".group .drift-mark").count()
@@ -254,7 +254,7 @@ def test_what_drifted_is_marked_counted_and_found(window: Window) -> None:
     page.reload()
     page.wait_for_selector("body[data-ready=yes]")
     assert page.locator(".drift-chip").get_attribute("aria-pressed") == "true"
-    assert page.locator("#count").inner_text() == f"{drifted} of 1000"
+    assert page.locator("#count").inner_text() == f"{drifted} of 1,000"
 
 
 def test_where_nothing_drifted_there_is_no_filter_for_it(window: Window) -> None:

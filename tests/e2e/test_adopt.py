@@ -67,7 +67,7 @@ def test_adopted_data_is_read_where_it_lies(project: Project, old: Path, how: st
     assert (done.code, done.err) == (0, ""), done
     assert (project.output_of("report") / "report.txt").read_text() == REPORT
     assert project.counts() == {"left": 1, "report": 1, "right": 1}
-    assert project.run("apply").out.startswith("nothing to do: 4 targets are built\n")
+    assert project.run("apply").out.startswith("nothing to do: 4 targets are reused\n")
     assert seen_of(old) == before
     record = json.loads((project.output_of("corpus") / ".executor_info").read_text())
     assert (record["adopted_from"], record["files"], record["bytes"], record["note"]) == (
@@ -451,7 +451,7 @@ def test_a_changed_pipeline_takes_a_version_over_only_on_demand(project: Project
     refused = project.run("adopt", "x", *changed)
     assert (refused.code, "holds another target" in refused.err) == (5, True), refused
     assert project.run("adopt", "x", *changed, "--force").code == 0
-    assert project.run("apply", *changed).out.startswith("nothing to do: 1 target is built\n")
+    assert project.run("apply", *changed).out.startswith("nothing to do: 1 target is reused\n")
     assert (project.root / OUTPUTS / "x/1/n").read_text() == "1\n"
 
 

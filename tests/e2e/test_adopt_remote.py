@@ -115,7 +115,7 @@ def test_data_in_a_bucket_is_read_where_it_lies(remote: Project, server: GcsServ
     assert _ran(remote) == {"left": 1, "right": 1, "report": 1}
     assert _place(server) == before
     server.calls.clear()
-    assert remote.run("apply").out.startswith("nothing to do: 4 targets are built\n")
+    assert remote.run("apply").out.startswith("nothing to do: 4 targets are reused\n")
     assert len(server.calls) == 3, "taints, a status and a record, as without adopted data"
 
 

@@ -136,7 +136,7 @@ def test_killed_at_any_instant_the_next_apply_goes_on_at_once(
         assert running.wait_until_all_gone() == {}
     project.run("apply", "-j", "2")  # what the killing of a step alone has failed
     last = project.run("apply", "-j", "2")
-    assert last.out.startswith("nothing to do: 7 targets are built\n"), last
+    assert last.out.startswith("nothing to do: 7 targets are reused\n"), last
     for number in range(6):
         name = f"p{number}"
         assert (project.output_of(name) / "data").read_text() == name
@@ -179,7 +179,7 @@ def test_who_is_frozen_past_the_lease_is_overtaken_and_commits_nothing(
     assert _ran(project) == [f"held {body}", f"held {body_of_second}"]
     assert project.status_of("held") == "SUCCESS"
     assert project.run("apply", "-f", "held.py").out.startswith(
-        "nothing to do: 1 target is built\n"
+        "nothing to do: 1 target is reused\n"
     )
 
 

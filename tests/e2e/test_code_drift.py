@@ -107,7 +107,7 @@ def test_a_helper_two_modules_away_of_a_pruned_step_is_told(lm: Project) -> None
         "(via tokens -> batch -> clean); reused"
     )
     applied = lm.run("apply")
-    assert applied.out.startswith("nothing to do: 3 targets are built\n")
+    assert applied.out.startswith("nothing to do: 3 targets are reused\n")
     assert lm.counts() == {"corpus": 1, "model": 1, "tokens": 1}
 
 
@@ -311,7 +311,7 @@ def test_a_lock_file_that_changed_is_told_in_one_line(project: Project) -> None:
     (line,) = _drift(project)
     assert line.split(maxsplit=2)[:2] == ["9", "targets"]
     assert line.endswith("environment changed since built: uv.lock changed; reused")
-    assert project.run("apply").out.startswith("nothing to do: 9 targets are built\n")
+    assert project.run("apply").out.startswith("nothing to do: 9 targets are reused\n")
     assert project.run("accept", "*", "--reason", "only the linter").code == 0
     assert _drift(project) == []
 

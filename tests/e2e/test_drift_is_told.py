@@ -71,7 +71,7 @@ def test_apply_says_in_one_line_what_other_code_built(built: Project) -> None:
     assert (said.code, built.mask(said.out)) == (
         0,
         (
-            "nothing to do: 4 targets are built\n"
+            "nothing to do: 4 targets are reused\n"
             "  report: .marin-build/outputs/report_HASH\n"
             f"{LINE.rstrip()} report\n"
         ),
@@ -234,3 +234,16 @@ def test_drift_is_drawn(built: Project) -> None:
     }  # fmt: skip
     for form in ("dot", "mermaid", "svg"):
         assert built.run("graph", "report", "--format", form).out.count("drifted") == 2, form
+
+
+def test_what_was_not_looked_at_is_not_called_built(built: Project) -> None:
+    """Else `apply` says that a target is built of which `status` says that it failed."""
+    broken = "def clean(n):\n    raise ValueError(n)\n"
+    built.write("text.py", broken)
+    assert built.run("apply", "report", "--force", "score", "-q").code == 1
+    assert "failed" in built.run("status", "score").out
+    done = built.run("apply", "report")
+    assert (done.code, done.out.partition("\n")[0]) == (0, "nothing to do: 4 targets are reused")
+    planned = built.run("plan", "report").out
+    assert "0 to build, 4 reused" in planned
+    assert "nothing to do: everything requested is built\n" in planned, "that was looked at"

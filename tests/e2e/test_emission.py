@@ -204,7 +204,7 @@ def test_what_bash_built_apply_reuses_and_the_other_way_round(two_kinds: Project
     done = two_kinds.bash("saved/run.sh")
     assert done.code == 0
     assert two_kinds.mask(done.out).startswith("skipped  words_HASH\nrun r-RUN: 1 to build")
-    assert two_kinds.run("apply").out.startswith("nothing to do: 2 targets are built\n")
+    assert two_kinds.run("apply").out.startswith("nothing to do: 2 targets are reused\n")
 
 
 def test_a_second_replay_skips_everything(two_kinds: Project) -> None:
@@ -260,7 +260,7 @@ def test_a_replay_works_from_any_folder(two_kinds: Project, tmp_path: Path) -> N
     folder.mkdir()
     done = two_kinds.bash(two_kinds.root / "saved/run.sh", cwd=folder)
     assert (done.code, done.err) == (0, "")
-    assert two_kinds.run("apply").out.startswith("nothing to do: 2 targets are built\n")
+    assert two_kinds.run("apply").out.startswith("nothing to do: 2 targets are reused\n")
     assert list(folder.iterdir()) == []
 
 
@@ -281,7 +281,7 @@ def test_a_plan_directory_can_lie_outside_the_project(two_kinds: Project, tmp_pa
     assert (done.code, done.err) == (0, "")
     assert two_kinds.bash(saved / "run.sh").code == 0  # from the project's folder
     assert two_kinds.run("apply", saved, cwd=tmp_path, env=named).code == 0
-    assert two_kinds.run("apply").out.startswith("nothing to do: 2 targets are built\n")
+    assert two_kinds.run("apply").out.startswith("nothing to do: 2 targets are reused\n")
 
 
 @pytest.mark.parametrize("spelling", ["{root}/", ".", "../project", "{root}/./"])
@@ -321,7 +321,7 @@ def test_a_project_behind_a_symbolic_link_is_replayed(two_kinds: Project, tmp_pa
     assert two_kinds.run("plan", "-o", "saved", cwd=link).code == 0
     done = two_kinds.bash(link / "saved/run.sh", cwd=link)
     assert (done.code, done.err) == (0, "")
-    assert two_kinds.run("apply", cwd=link).out.startswith("nothing to do: 2 targets are built\n")
+    assert two_kinds.run("apply", cwd=link).out.startswith("nothing to do: 2 targets are reused\n")
 
 
 def test_the_program_can_be_named(two_kinds: Project, tmp_path: Path) -> None:

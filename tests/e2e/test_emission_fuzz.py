@@ -173,7 +173,7 @@ def _build_and_compare(
     assert json.loads(shell.read_text()) == [*values, *values, *values]
     again = project.run("apply", "--prefix", prefix, f"--set=text={text}")
     assert again.code == 0
-    assert again.out.startswith("nothing to do: 3 targets are built\n")
+    assert again.out.startswith("nothing to do: 3 targets are reused\n")
 
 
 def _folder(factory: pytest.TempPathFactory, name: str) -> Path:

@@ -105,7 +105,7 @@ def test_each_step_is_built_where_its_rule_says(mixed: Project) -> None:
     assert mixed.file("ran.txt") == EVERYWHERE
     jobs = {e["name"]: e["job"].partition(":")[0] for e in done.events if e["event"] == "job_moved"}
     assert jobs == {"boxed": "container", "model": "slurm"}
-    assert mixed.run("apply").out.startswith("nothing to do: 3 targets are built\n")
+    assert mixed.run("apply").out.startswith("nothing to do: 3 targets are reused\n")
 
 
 def test_the_command_line_stands_above_the_rules(mixed: Project) -> None:

@@ -59,7 +59,7 @@ def test_the_example_is_built_once_and_then_only_where_it_changed(example: Proje
     assert table[0].split() == ["target", "tokenizer.vocab_size", "bits_per_byte"]
     assert [row.split()[1] for row in table[1:]] == ["2000", "8000"]
 
-    assert example.run("apply").out.startswith("nothing to do: 18 targets are built\n")
+    assert example.run("apply").out.startswith("nothing to do: 18 targets are reused\n")
 
     changed = example.run("plan", "--json", "--set", "vocab_b=4000").document["decisions"]
     rebuilt = sorted(decision["name"] for decision in changed if decision["decision"] == "run")
@@ -68,7 +68,7 @@ def test_the_example_is_built_once_and_then_only_where_it_changed(example: Proje
     assert done.code == 0, done.err
     assert sorted(done.names_of("step_succeeded")) == rebuilt
     # Both variants are there now.
-    assert example.run("apply").out.startswith("nothing to do: 18 targets are built\n")
+    assert example.run("apply").out.startswith("nothing to do: 18 targets are reused\n")
     assert len(list((example.root / OUTPUTS).glob("report_*"))) == 2
 
 
@@ -90,7 +90,7 @@ def test_the_corpus_decides_how_many_shards_there_are(example: Project) -> None:
     shards = sum(name.startswith("vocab-a/tokens-") for name in built)
     assert shards == split["shards"] > 1
     again = example.run("apply", "--set", "shards=0").out
-    assert again.startswith(f"nothing to do: {len(built)} targets are built\n")
+    assert again.startswith(f"nothing to do: {len(built)} targets are reused\n")
 
 
 @pytest.mark.parametrize(

@@ -159,7 +159,7 @@ def test_one_run_builds_what_it_learns_of(sharded: Project) -> None:
     assert [run.name for run in runs] == [totals["run"]]
     journal = (runs[0] / "events.jsonl").read_text().splitlines()
     assert [json.loads(line)["event"] for line in journal[1:]] == kinds
-    assert sharded.run("apply").out.startswith("nothing to do: 7 targets are built\n")
+    assert sharded.run("apply").out.startswith("nothing to do: 7 targets are reused\n")
     assert "expansions" not in sharded.run("plan", "--json").document
     assert _ran(sharded) == []
     assert (sharded.output_of("merge") / "total").read_text() == "8"
@@ -191,7 +191,7 @@ def test_another_value_means_other_steps(sharded: Project) -> None:
     assert sharded.run("apply", "-q").code == 0
     assert _ran(sharded) == ["count/0", "count/1", "count/2", "merge", "split"]
     sharded.write("words.txt", "one three")
-    assert sharded.run("apply").out.startswith("nothing to do: 7 targets are built\n")
+    assert sharded.run("apply").out.startswith("nothing to do: 7 targets are reused\n")
     assert _ran(sharded) == []
 
 
@@ -471,7 +471,7 @@ def test_expansions_may_return_expansions(project: Project) -> None:
     assert len(done.names_of("step_succeeded")) == 15
     assert [e["to_build"] for e in done.events if e["event"] == "apply_expanded"] == [2, 4, 8, 0]
     assert done.events[-1]["reused"] == 0
-    assert project.run("apply").out.startswith("nothing to do: 15 targets are built\n")
+    assert project.run("apply").out.startswith("nothing to do: 15 targets are reused\n")
     planned = project.run("plan", "--force", "node/r0")
     assert "1 to build, 8 reused; 1 expansion waits" in planned.out
     one = project.run("apply", "node/r111", "--prefix", "elsewhere", "--json").events[-1]
@@ -489,7 +489,7 @@ def test_it_works_in_a_bucket_with_one_read_more(project: Project) -> None:
         assert done.code == 0, done.err
         assert len(done.names_of("step_succeeded")) == 3
         server.calls.clear()
-        assert project.run("apply").out.startswith("nothing to do: 3 targets are built\n")
+        assert project.run("apply").out.startswith("nothing to do: 3 targets are reused\n")
 
 
 CLASH = """\

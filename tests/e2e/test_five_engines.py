@@ -141,4 +141,4 @@ def test_one_pipeline_has_the_same_outputs_on_every_engine(example: Project) -> 
     assert outputs.count(outputs[0]) == len(built)
     # What one engine built, the others reuse.
     done = example.run("apply", "--prefix", "local", "--profile", "slurm")
-    assert done.out.startswith(f"nothing to do: {len(STEPS)} targets are built\n")
+    assert done.out.startswith(f"nothing to do: {len(STEPS)} targets are reused\n")

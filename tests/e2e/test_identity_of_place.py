@@ -126,7 +126,7 @@ def test_what_python_built_elsewhere_is_reused_by_the_command_line(place: Place)
         [PROGRAM, "apply", "-f", place.package / "daily.py"],
         cwd="/", capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert done.stdout.startswith("nothing to do: 2 targets are built\n")
+    assert done.stdout.startswith("nothing to do: 2 targets are reused\n")
     assert not done.stderr
 
 

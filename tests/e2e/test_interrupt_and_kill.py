@@ -88,7 +88,7 @@ def test_an_interrupt_ends_what_runs_and_frees_it(
     assert end_of([pid]) == []
     assert running.wait_until_all_gone() == {}
     target = project.output_of(name).name
-    assert f"  cut short {target}\n" in done.out
+    assert f"  interrupted {target}\n" in done.out
     assert done.err == (
         "interrupted: ending 1 running step; a second Ctrl-C kills it\n"
         f"to go on: marin-build apply {name}\n"
@@ -243,7 +243,7 @@ def test_a_step_that_ends_well_after_the_interrupt_is_kept(project: Project, gat
     gate.let_go()
     assert running.wait().code == 130
     assert project.status_of("slow") == "SUCCESS"
-    assert project.run("apply").out.startswith("nothing to do: 1 target is built\n")
+    assert project.run("apply").out.startswith("nothing to do: 1 target is reused\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -251,8 +251,8 @@ def test_failing_fast_ends_what_runs(project: Project, gate: Gate) -> None:
     assert project.mask(done.out).endswith(
         "  started   bad_HASH\n"
         "  failed    bad_HASH  ValueError: no good\n"
-        "  cut short slow_HASH\n"
-        "0 built, 0 reused, 1 failed, 1 cut short in TIME\n"
+        "  interrupted slow_HASH\n"
+        "0 built, 0 reused, 1 failed, 1 interrupted in TIME\n"
     )
     assert "failing fast: ending 1 running step\n" in done.err
     assert project.attempt_of("slow")["result"] == "interrupted"

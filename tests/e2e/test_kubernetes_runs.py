@@ -146,7 +146,7 @@ def test_a_plan_is_built_by_pods(there: Project, cluster: KubernetesCluster) -> 
     done = there.run("apply", "--json")
     assert done.code == 0, done.err
     assert _names(there) == ["corpus", "model", "report"]
-    assert there.run("apply").out.startswith("nothing to do: 3 targets are built\n")
+    assert there.run("apply").out.startswith("nothing to do: 3 targets are reused\n")
 
 
 def _job(running: Running) -> str:

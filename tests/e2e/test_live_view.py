@@ -158,7 +158,7 @@ def test_an_interrupted_run_leaves_a_terminal_that_works(built: Project, number:
         assert terminal.wait() == 130
     shown = terminal.text
     assert "interrupted: ending 3 running steps; a second Ctrl-C kills them" in shown
-    assert shown.count("cut short") == 4
+    assert shown.count("interrupted") == 5
     assert "to go on: marin-build apply" in shown
     assert "━" not in shown
     assert not terminal.screen.cursor.hidden

@@ -189,7 +189,7 @@ def test_what_was_interrupted_is_told_apart_from_what_never_ran(
     gate.wait_started()
     running.send(signal.SIGINT)
     assert running.wait().code == 130
-    assert project.run("status", "held").out.startswith("cut short  held_")
+    assert project.run("status", "held").out.startswith("interrupted  held_")
 
 
 def test_the_status_of_many_targets_is_read_in_one_batch_and_folded(project: Project) -> None:

@@ -105,7 +105,7 @@ def test_a_second_replay_skips_everything(project: Project, tool: str) -> None:
     assert len(skipped) == 4
     assert "run r-" not in again.out
     assert project.tree(OUTPUTS) == before
-    assert project.run("apply").out.startswith("nothing to do: 4 targets are built\n")
+    assert project.run("apply").out.startswith("nothing to do: 4 targets are reused\n")
 
 
 GRAPHS = st.integers(2, 7).flatmap(

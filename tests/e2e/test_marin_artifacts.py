@@ -52,7 +52,7 @@ def test_what_marin_built_is_reused_and_its_records_are_shown(filled: Project) -
     explained = filled.run("explain", *FILE, "checkpoints/tiny")
     assert "recipe    bfa217af" in explained.out
     assert "by ada with Marin" in explained.out
-    assert filled.run("apply", *FILE).out.startswith("nothing to do: 4 targets are built")
+    assert filled.run("apply", *FILE).out.startswith("nothing to do: 4 targets are reused")
 
 
 def test_a_changed_recipe_is_drift_and_names_the_value(filled: Project) -> None:

@@ -42,7 +42,7 @@ def test_an_experiment_is_built_unchanged(
     assert example.file(f"{output}/{found}")
     assert json.loads(example.file(f"{output}/.executor_info"))["output_path"].endswith(last)
     again = example.run("apply", "-f", file, *options)
-    assert f"nothing to do: {count} targets are built" in again.out
+    assert f"nothing to do: {count} targets are reused" in again.out
 
 
 def test_a_changed_value_is_named_by_its_path_in_the_config(example: Project) -> None:

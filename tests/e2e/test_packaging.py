@@ -157,8 +157,8 @@ def test_the_installed_wheel_works_alone(environment: Path, tmp_path: Path) -> N
     replayed = project.bash("saved/run.sh")
     assert (replayed.code, replayed.err) == (0, "")
     applied = project.execute([program, "apply"])
-    assert applied.out.startswith("nothing to do: 2 targets are built\n")
-    assert (project.output_of("counts") / "counts.txt").read_text().split()[0] == "2"
+    assert applied.out.startswith("nothing to do: 2 targets are reused\n")
+    assert project.output_of("counts").joinpath(".artifact.json").read_text().startswith('{"to": 2')
     again = project.execute([program, "apply", "--prefix", "fresh"])
     assert (again.code, again.err) == (0, "")
     assert len(list((project.root / "fresh").glob("*_*"))) == 2
@@ -281,7 +281,7 @@ def test_a_newcomer_gets_from_an_empty_folder_to_a_report(
     project.pipeline(first.replace("text.split()", "text.lower().split()"))
     assert "  ~ rebuild  words_HASH   failed before" in marin_build("plan")
     assert "\n2 built, 0 reused in TIME\n" in marin_build("apply")
-    assert marin_build("apply").startswith("nothing to do: 2 targets are built\n")
+    assert marin_build("apply").startswith("nothing to do: 2 targets are reused\n")
 
     # Code that changes rebuilds nothing by itself: that is said, with the ways to go on.
     project.pipeline(first.replace("text.split()", "text.upper().split()"))

@@ -74,7 +74,7 @@ def test_a_second_apply_does_nothing(diamond: Project) -> None:
     before = diamond.tree()
     done = diamond.run("apply")
     where = f"  report: {diamond.output_of('report').relative_to(diamond.root)}\n"
-    assert done == Done(0, f"nothing to do: 4 targets are built\n{where}", "")
+    assert done == Done(0, f"nothing to do: 4 targets are reused\n{where}", "")
     assert diamond.tree() == before
 
 
@@ -117,7 +117,7 @@ def test_a_changed_attribute_rebuilds_its_branch_only(
     assert diamond.run("apply", "--set", change).code == 0
     assert sorted(diamond.counts()) == rebuilt
     # The former outputs stay: going back costs nothing.
-    assert diamond.run("apply").out.startswith("nothing to do: 4 targets are built\n")
+    assert diamond.run("apply").out.startswith("nothing to do: 4 targets are reused\n")
 
 
 def test_a_changed_source_rebuilds_what_reads_it(project: Project) -> None:
@@ -153,9 +153,9 @@ def test_a_moved_store_is_found_again(diamond: Project) -> None:
     assert diamond.run("apply", "--prefix", "one").code == 0
     (diamond.root / "one").rename(diamond.root / "two")
     done = diamond.run("apply", "--prefix", "two/")
-    assert done.out.startswith("nothing to do: 4 targets are built\n")
+    assert done.out.startswith("nothing to do: 4 targets are reused\n")
     moved = diamond.run("apply", env={"MARIN_PREFIX": str(diamond.root / "two")})
-    assert moved.out.startswith("nothing to do: 4 targets are built\n")
+    assert moved.out.startswith("nothing to do: 4 targets are reused\n")
 
 
 def test_a_named_target_builds_what_it_needs_and_no_more(diamond: Project) -> None:
@@ -252,7 +252,7 @@ def test_a_version_is_never_silently_something_else(project: Project) -> None:
                 "  drift     kept@1.0  reused, though its identity changed under version 1.0: "
                 'command.shell "echo 1 > {output}/x" -> "echo 2 > {output}/x"'
             ),
-            "nothing to do: 1 target is built",
+            "nothing to do: 1 target is reused",
             (
                 "1 target was built with another identity than is declared: kept; "
                 "see marin-build plan"
@@ -332,7 +332,7 @@ def test_json_and_text_count_the_same_reused_targets(diamond: Project) -> None:
     diamond.run("apply")
     finished = diamond.run("apply", "--json").events[-1]
     assert diamond.run("apply").out.startswith(
-        f"nothing to do: {finished['reused']} targets are built\n"
+        f"nothing to do: {finished['reused']} targets are reused\n"
     )
 
 
@@ -345,7 +345,7 @@ def test_what_was_not_asked_for_is_not_called_reused(diamond: Project) -> None:
         "to build it: marin-build apply corpus\n"
     )
     diamond.run("apply", "corpus")
-    assert diamond.run("apply", "corpus").out.startswith("nothing to do: 1 target is built\n")
+    assert diamond.run("apply", "corpus").out.startswith("nothing to do: 1 target is reused\n")
     summary = diamond.run("plan", "--json", "corpus").document["summary"]
     assert summary == {"run": 0, "reuse": 1, "wait": 0, "blocked": 0, "pruned": 0}
 
@@ -399,9 +399,8 @@ def test_the_pipeline_that_init_writes_works(project: Project) -> None:
     (project.root / "marin-build.toml").unlink()
     assert project.run("plan", cwd=folder).code == 0
     assert project.run("apply", cwd=folder).code == 0
-    (counts,) = (folder / OUTPUTS).glob("counts_*/counts.txt")
-    lines = sorted(" ".join(line.split()) for line in counts.read_text().splitlines())
-    assert lines == ["1 not", "1 or", "2 build", "2 to"]
+    (counts,) = (folder / OUTPUTS).glob("counts_*/.artifact.json")
+    assert json.loads(counts.read_text()) == {"to": 2, "build": 2, "or": 1, "not": 1}
     (folder / "pipeline.py").write_text("mine = 1\n")
     again = project.run("init", "new")
     assert again.out == f"kept: new/pipeline.py is there already\n{following}"

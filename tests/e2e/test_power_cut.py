@@ -58,4 +58,4 @@ def test_what_was_not_surely_on_disk_is_built_again(project: Project) -> None:
     again = project.run("apply", "--json")
     assert (again.code, again.names_of("step_succeeded")) == (0, ["two"])
     assert (project.root / "count").read_text().split() == ["one", "two", "two"]
-    assert project.run("apply").out.startswith("nothing to do: 2 targets are built\n")
+    assert project.run("apply").out.startswith("nothing to do: 2 targets are reused\n")

@@ -134,7 +134,7 @@ def test_apply_calls_back_every_event_and_returns_the_totals(diamond: CommandLin
         "corpus", "left", "right", "report",
     ]  # fmt: skip
     assert totals.succeeded == 4
-    assert diamond.run("apply").out.startswith("nothing to do: 4 targets are built\n")
+    assert diamond.run("apply").out.startswith("nothing to do: 4 targets are reused\n")
     seen.clear()
     again = Project.open().apply(on_event=seen.append)
     assert (again.succeeded, again.reused, seen) == (0, 4, [again])
@@ -437,7 +437,7 @@ def test_step_runner_honours_the_configuration(project: CommandLine, policy: str
         check=True,
     )
     assert done.stdout.startswith(f"{project.root}/configured/made_")
-    assert project.run("apply").out.startswith("nothing to do: 1 target is built\n")
+    assert project.run("apply").out.startswith("nothing to do: 1 target is reused\n")
 
 
 def test_budgets_are_checked_and_an_unused_one_is_a_warning(diamond: CommandLine) -> None:

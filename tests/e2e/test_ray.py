@@ -123,7 +123,7 @@ def test_steps_that_ask_for_resources_run_as_jobs(on_ray: Project, head: Head) -
     assert head.token not in json.dumps(row)
     artifact = on_ray.output_of("model") / ".artifact.json"
     assert json.loads(artifact.read_text()) == {"CUDA_VISIBLE_DEVICES": "0"}
-    assert on_ray.run("apply").out.startswith("nothing to do: 3 targets are built\n")
+    assert on_ray.run("apply").out.startswith("nothing to do: 3 targets are reused\n")
 
     # Ray takes an id once: a forced build has a job of another one.
     done = on_ray.run("apply", "--force", "model")

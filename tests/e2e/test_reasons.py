@@ -218,7 +218,7 @@ def test_a_version_that_changed_is_told_with_what_was_made_from_it(versioned: Pr
         (
             f"  drift     raw@v1  reused, though {CHANGED}\n"
             f"  drift     use_HASH  reused, though {MADE}\n"
-            "nothing to do: 2 targets are built\n"
+            "nothing to do: 2 targets are reused\n"
             "  use: .marin-build/outputs/use_HASH\n"
             "2 targets were built with another identity than is declared: raw, use; "
             "see marin-build plan --set q=2\n"

@@ -113,6 +113,17 @@ def _objects(server: GcsServer) -> dict[str, bytes]:
     return found
 
 
+def test_the_first_pipeline_builds_in_a_bucket(project: Project, server: GcsServer) -> None:
+    """Else whoever begins where the team keeps its outputs has a first step that fails."""
+    project.build_in_bucket(server.url, PREFIX)
+    assert project.run("init").code == 0
+    built = project.run("apply")
+    assert (built.code, built.out.splitlines()[-1].split(":")[0]) == (0, "  counts"), built.err
+    made = json.loads(_objects(server)["counts/.artifact.json"])
+    assert made == {"to": 2, "build": 2, "or": 1, "not": 1}
+    assert project.run("apply").out.startswith("nothing to do: 2 targets are reused\n")
+
+
 def _ran(project: Project) -> Counter[str]:
     return Counter(project.file("ran.txt").split())
 
@@ -131,7 +142,7 @@ def test_a_pipeline_is_built_in_a_bucket_and_not_again(remote: Project, server: 
     manifest = json.loads(found["corpus/.logs/attempt-0001.json"])["publish"]["manifest"]
     assert manifest == [{"path": "text.txt", "size": 15}]
     server.calls.clear()
-    assert remote.run("apply").out.startswith("nothing to do: 4 targets are built\n")
+    assert remote.run("apply").out.startswith("nothing to do: 4 targets are reused\n")
     assert len(server.calls) == 3, "marks, a status, a record: what is below is not asked for"
     assert _ran(remote) == ONCE
 
@@ -261,7 +272,7 @@ def test_a_store_that_fails_now_and_then_costs_time_and_nothing_else(
     server.faults.clear()
     assert _ran(remote) == ONCE
     assert not [name for name in _objects(server) if name.endswith(".lock")]
-    assert remote.run("apply").out.startswith("nothing to do: 4 targets are built\n")
+    assert remote.run("apply").out.startswith("nothing to do: 4 targets are reused\n")
 
 
 def test_a_bucket_that_is_not_there_is_named(remote: Project) -> None:

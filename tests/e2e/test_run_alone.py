@@ -156,7 +156,7 @@ def test_an_interrupt_at_the_keyboard_cuts_it_short(
     terminal = on_terminal("run", "one")
     gate.wait_started()
     terminal.type("\x03")
-    terminal.wait_for("cut short: one_")
+    terminal.wait_for("interrupted: one_")
     assert terminal.process.wait(PATIENCE) == 130
     assert project.attempt_of("one")["result"] == "interrupted"
     assert not (project.output_of("one") / ".executor_status.lock").exists()
@@ -280,7 +280,7 @@ def test_what_is_built_is_not_built_again_unless_asked_to(project: Project) -> N
     )
     assert project.run("run", "left", "--force").code == 0
     assert project.counts()["left"] == 2
-    assert project.run("apply").out.startswith("nothing to do: 4 targets are built\n")
+    assert project.run("apply").out.startswith("nothing to do: 4 targets are reused\n")
 
 
 def test_a_failure_shows_its_traceback_whole(project: Project) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import shutil
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from marin_build.plan.document import PlanDocument
+from tests.page_reader import data_in
 
 from .support import DIAMOND, OUTPUTS
 
@@ -51,7 +51,7 @@ def test_a_saved_plan_is_applied(saved: Project) -> None:
         "4 built, 0 reused in TIME\n"
         "  report: .marin-build/outputs/report_HASH\n"
     )
-    assert saved.run("apply", "saved").out.startswith("nothing to do: 4 targets are built\n")
+    assert saved.run("apply", "saved").out.startswith("nothing to do: 4 targets are reused\n")
 
 
 @HOWS
@@ -359,13 +359,7 @@ def test_the_page_of_a_plan_says_nothing_of_the_moment(project: Project) -> None
     assert pages[0] == pages[1]
     assert "failed before" in pages[0]
     for word in ("said this\\n", "ada", str(project.root), socket.gethostname()):
-        assert word not in json.dumps(page_data_of(pages[0]))
-
-
-def page_data_of(page: str) -> Any:
-    """Return what the scripts of a page read."""
-    (data,) = re.findall('<script id="data" type="application/json">(.*?)</script>', page)
-    return json.loads(data)
+        assert word not in json.dumps(data_in(pages[0]))
 
 
 @HOWS

@@ -91,7 +91,7 @@ def test_steps_that_ask_for_resources_run_as_jobs(on_slurm: Project) -> None:
     moved = [e for e in done.events if e["event"] == "job_moved"]
     assert moved[0]["phase"] == "queued"
     assert moved[0]["job"].startswith("slurm:")
-    assert on_slurm.run("apply").out.startswith("nothing to do: 3 targets are built\n")
+    assert on_slurm.run("apply").out.startswith("nothing to do: 3 targets are reused\n")
     (attempt,) = (on_slurm.root / OUTPUTS).glob("model_*/.logs/attempt-0001.json")
     said = json.loads(attempt.read_text())
     assert (said["engine"], said["job"]) == ("slurm", moved[0]["job"])

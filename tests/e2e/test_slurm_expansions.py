@@ -74,7 +74,7 @@ def test_jobs_find_the_steps_that_the_run_learned_of(on_slurm: Project) -> None:
     done = on_slurm.run("apply", "--json")
     assert done.code == 0, done
     assert _ran(on_slurm) == {"find job", "evaluate/0 job", "evaluate/1 job"}
-    assert on_slurm.run("apply").out.startswith("nothing to do: 3 targets are built\n")
+    assert on_slurm.run("apply").out.startswith("nothing to do: 3 targets are reused\n")
 
 
 def test_a_plan_that_is_handed_over_says_what_has_no_job(on_slurm: Project) -> None:

@@ -160,7 +160,7 @@ def test_what_the_store_does_not_take_is_committed_later(
     server.faults.clear()
     done = remote.run(way, "held")
     assert done.code == 0, done
-    assert remote.run("apply", "held").out.startswith("nothing to do: 1 target is built\n")
+    assert remote.run("apply", "held").out.startswith("nothing to do: 1 target is reused\n")
     assert remote.run("verify", "held").code == 0
     assert _ran(remote) == {"held": 1}
     (artifact,) = [

@@ -73,7 +73,7 @@ def test_a_step_is_built_on_tpu_vms_that_are_deleted(
     (resource,) = cloud.ended
     assert job == f"tpu-vm:{resource.id}"
     assert resource.body["spot"] == {}
-    assert on_tpus.run("apply").out.startswith("nothing to do: 3 targets are built\n")
+    assert on_tpus.run("apply").out.startswith("nothing to do: 3 targets are reused\n")
     doctor = on_tpus.run("doctor", "--engine", "tpu-vm")
     assert (doctor.code, "queued resources: 0" in doctor.out) == (0, True)
 

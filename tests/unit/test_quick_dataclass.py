@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import pytest
 
 from marin_build.quick_dataclass import dataclass as quick
+from marin_build.quick_dataclass import open_while_made
 
 
 class _Nothing:
@@ -285,3 +286,50 @@ def test_a_comparison_of_its_own_leaves_a_frozen_value_its_hash() -> None:
     for made in both(Alike, frozen=True, slots=True):
         assert made(1) == made(2)
         assert hash(made(1)) == hash(made(1))
+
+
+@open_while_made
+@dataclasses.dataclass(frozen=True, slots=True)
+class Opened:
+    """Is open until its fields are set."""
+
+    a: int
+    b: str = dataclasses.field(default="b", kw_only=True)
+    c: tuple[int, ...] = ()
+    hidden: int = dataclasses.field(default=1, init=False)
+
+    def __post_init__(self) -> None:
+        if self.a < 0:
+            raise ValueError("negative")
+        object.__setattr__(self, "hidden", self.a)
+
+
+class Plain(Opened):
+    """Has no slots of its own, but a dictionary."""
+
+
+class Slotted(Opened):
+    """Has the same slots."""
+
+    __slots__ = ()
+
+
+@pytest.mark.parametrize("cls", [Opened, Plain, Slotted])
+def test_a_value_is_frozen_once_it_is_made_and_keeps_its_class(cls: type[Opened]) -> None:
+    """Else an author's own class of steps is lost, or a step may be changed."""
+    made = cls(1, (2,), b="x")
+    assert type(made) is cls
+    assert (made.a, made.b, made.c, made.hidden) == (1, "x", (2,), 1)
+    assert dataclasses.replace(made, a=3).hidden == 3
+    assert copy.copy(made) == made == pickle.loads(pickle.dumps(made))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        made.a = 2  # type: ignore[misc]
+    with pytest.raises(ValueError, match="negative"):
+        cls(-1)
+
+
+def test_the_arguments_of_a_class_that_is_open_while_made_are_known() -> None:
+    """Authors read them in `help` and in their editor."""
+    assert list(inspect.signature(Opened).parameters) == ["a", "c", "b"]
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'a'"):
+        Opened()  # type: ignore[call-arg]

@@ -220,7 +220,7 @@ def live_view(
 
     """
     targets = plan.targets
-    order = sorted(plan.to_build + plan.sealed)
+    order = sorted((*plan.to_build, *plan.sealed))
     places = {index: place for place, index in enumerate(order)}
     sealed = dict.fromkeys(plan.sealed, 0.0)  # they are only published
     foreseen = Foreseen(

@@ -115,7 +115,7 @@ class TextView:
                 if hint:
                     echo(f"hint: {hint}", err=True)
             case Interrupted():
-                echo(f"  cut short {target}", fg="yellow")
+                echo(f"  interrupted {target}", fg="yellow")
             case _:
                 assert_never(outcome)
 
@@ -235,7 +235,7 @@ def totals_line(totals: ApplyFinished, duration: Callable[[float], str]) -> str:
         (totals.failed, "failed"),
         (totals.blocked, "blocked"),
         (totals.stopped, "stopped"),
-        (totals.interrupted, "cut short"),
+        (totals.interrupted, "interrupted"),
         (totals.not_started, "not started"),
     ):
         if count or word == "reused":

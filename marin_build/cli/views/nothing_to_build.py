@@ -59,7 +59,8 @@ def _say(planned: Planned, commands: NextCommands, *, is_blocked: bool, quiet: b
         from marin_build.plan.requested_outputs import requested_outputs
 
         reused = planned.reused
-        echo(f"nothing to do: {reused} target{'s are' if reused != 1 else ' is'} built")
+        # Not "built": of those below a built target nothing is read, and one may have failed since.
+        echo(f"nothing to do: {reused} target{'s are' if reused != 1 else ' is'} reused")
         if not quiet:
             for line in output_lines(*requested_outputs(planned.decided), commands.paths):
                 echo(line)

@@ -30,5 +30,7 @@ def _lines(ran: RanTarget) -> list[str]:
                 f"hint: to build it all the same: {ran.again} --force",
             ]
         case Interrupted(attempt=attempt):
-            return [f"cut short: {ran.target} (attempt {attempt})", f"to run it again: {ran.again}"]
+            return [
+                f"interrupted: {ran.target} (attempt {attempt})", f"to run it again: {ran.again}",
+            ]  # fmt: skip
     assert_never(ran.outcome)

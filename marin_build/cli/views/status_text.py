@@ -30,7 +30,7 @@ _COLOURS = {
     State.GONE: "yellow",
     State.FAILED: "red",
     State.UNREADABLE: "red",
-    State.CUT_SHORT: "yellow",
+    State.INTERRUPTED: "yellow",
     State.QUEUED: "cyan",
     State.DOUBTFUL: "yellow",
     State.TAINTED: "yellow",

@@ -10,6 +10,8 @@ text_formats     a tree, dot, mermaid, json
 layout           layers, order within them, coordinates
 svg              the static picture, in that layout
 details          the facts about a plan and about each node that a page shows
+columns          rows of JSON values in a third of the room
+page_data        what the scripts of a page read
 page             the HTML page, which the browser lays out with dagre
 saved_plan_page  the page that lies beside a saved plan
 """

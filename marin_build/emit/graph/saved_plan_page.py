@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from marin_build.plan.document import PlanDocument
 
 
-MOST_TARGETS = 20_000
-"""A page of more targets has tens of megabytes, so `plan -o` does not write it."""
+MOST_TARGETS = 100_000
+"""A page of so many has less than ten megabytes; of more targets none is made."""
 
 
 def page_of_plan(

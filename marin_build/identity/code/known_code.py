@@ -17,16 +17,17 @@ from typing import TYPE_CHECKING, Any
 from marin_build.identity.code.captured import Holdings
 from marin_build.identity.code.function_code import Closure, FunctionCode
 from marin_build.identity.code.lookups import Lookups
-from marin_build.identity.code.syntax import digest_of_text, lasting_stamp, stamp_now
+from marin_build.identity.code.syntax import digest_of_text, lasting_stamp
 from marin_build.quick_dataclass import dataclass
 from marin_build.untrusted_json import array, path, table, text, whole
+from marin_build.workspace.file_stamps import stamp_now
 from marin_build.workspace.kept_facts import keep_facts, read_facts
 
 if TYPE_CHECKING:
     import types
 
     from marin_build.identity.code.closure import Reader
-    from marin_build.identity.code.syntax import FileStamp
+    from marin_build.workspace.file_stamps import FileStamp
 
 
 _SUBJECT = "code"

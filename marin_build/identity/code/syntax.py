@@ -6,14 +6,13 @@ import ast
 import functools
 import hashlib
 import os
-import stat
 import sys
 import threading
 import time
 import types
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from marin_build.workspace.kept_facts import DISTRUST_NS
+from marin_build.workspace.file_stamps import FileStamp, lasts, stamp_now, stamp_of
 from marin_build.workspace.regular_files import LONGEST_TEXT, open_regular
 
 if TYPE_CHECKING:
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _DEEP = 50_000
-FileStamp = tuple[int, int, int, int]
-"""Size in bytes, times of the last write and of the last change in ns, and the file's number."""
 _read_as: dict[str, tuple[FileStamp | None, int]] = {}
 """What each file was when `parsed` read it, and when that was, in ns since the epoch."""
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
@@ -166,7 +163,7 @@ def parse_file(file: str) -> tuple[ast.Module | None, FileStamp | None]:
     stamp = None
     try:
         with open_regular(file) as stream:
-            stamp = _stamp_of(os.fstat(stream.fileno()))
+            stamp = stamp_of(os.fstat(stream.fileno()))
             return parse(stream.read(LONGEST_TEXT)), stamp
     except (OSError, SyntaxError, ValueError):
         return None, stamp
@@ -177,15 +174,6 @@ def was_written(file: str) -> bool:
     return file in _read_as and stamp_now(file) != _read_as[file][0]
 
 
-def stamp_now(file: str) -> FileStamp | None:
-    """Return what tells that a file was written, as it is now; None if there is no such file."""
-    try:
-        found = os.stat(file)
-    except OSError:
-        return None
-    return _stamp_of(found) if stat.S_ISREG(found.st_mode) else None
-
-
 def lasting_stamp(file: str) -> FileStamp | None:
     """Return the stamp under which `parsed` read a file, if any later write changes the stamp.
 
@@ -194,13 +182,9 @@ def lasting_stamp(file: str) -> FileStamp | None:
 
     """
     stamp, at = _read_as.get(file, (None, 0))
-    if not at or (stamp is not None and at - max(stamp[1], stamp[2]) <= DISTRUST_NS):
+    if not at or not lasts(stamp, at):
         raise ValueError(f"the stamp of `{file}` does not tell whether it is written again")
     return stamp
-
-
-def _stamp_of(found: os.stat_result) -> FileStamp:
-    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
 
 @functools.cache

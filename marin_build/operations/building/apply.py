@@ -44,15 +44,24 @@ def build(
         on_start: called with a function that ends the run in good order; any thread may call it.
 
     """
+    from marin_build.apply.delivery import Delivery
     from marin_build.apply.journal_writer import Journaling
 
-    journal = Journaling(on_event)
+    delivery = Delivery(on_event)
+    journal = Journaling(delivery)
     parts: Parts | None = None
     if ready.plan.waiting and not ready.planned.folder:
         from marin_build.apply.parts import Parts
 
         parts = Parts(journal)
-    part = begin_part(ready, terms, parts or journal, argv=argv, stops_after=terms.stops_after)
+    part = begin_part(
+        ready,
+        terms,
+        parts or journal,
+        argv=argv,
+        stops_after=terms.stops_after,
+        delivery=delivery,
+    )
     loaded, session = ready.planned.loaded, part.session
 
     def interrupt() -> None:
@@ -84,6 +93,7 @@ def build(
                     argv=argv,
                     stops_after=failures_left(terms, parts),
                     run=session.run,
+                    delivery=delivery,
                 )
                 running.callback(part.runner.close)
                 kept = _keep_grown(kept, further.planned, session, on_event)

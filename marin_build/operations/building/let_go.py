@@ -81,7 +81,7 @@ def _consumers(plan: Plan) -> dict[int, list[int]]:
 
 
 def _to_delete(loaded: Loaded, plan: Plan, consumers: dict[int, list[int]]) -> list[int]:
-    """Return the temp targets that are built and not needed, or whose deletion was cut short."""
+    """Return the temp targets that are built and not needed, or whose deletion was interrupted."""
     involved = sorted({*consumers, *(reader for each in consumers.values() for reader in each)})
     status = dict(zip(involved, _read(loaded, plan, layout.STATUS, involved), strict=True))
     done = {

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marin_build.apply.devices import Queued
+from marin_build.apply.events import one_at_a_time
 from marin_build.errors import MarinBuildError
 from marin_build.operations.building.forget_taints import forget_taints
 from marin_build.operations.building.isolation import make_isolation
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from marin_build.apply.applier import Applier
+    from marin_build.apply.delivery import Delivery
     from marin_build.apply.events import ApplyFinished, Event
     from marin_build.apply.parts import Parts
     from marin_build.operations.building.prepare_apply import ReadyToBuild, Terms
@@ -71,16 +73,18 @@ def begin_part(
     argv: Sequence[str] | None,
     stops_after: int | None,
     run: str | None = None,
+    delivery: Delivery | None = None,
 ) -> Part:
     """Make what builds a plan.
 
     Args:
         ready: the plan, and what the build loop needs to know of it.
         terms: how to handle isolation and leases.
-        on_event: gets every event.
+        on_event: gets every event, one at a time.
         argv: the command line to name in records; None: that of this process.
         stops_after: the number of failures after which nothing more is started; None: no number.
         run: the id of the run that goes on; None: it begins.
+        delivery: passes events on in the thread that builds the part.
 
     """
     from marin_build.apply.applier import Applier
@@ -103,6 +107,7 @@ def begin_part(
     if ready.queued:
         from marin_build.apply.mixed_workers import MixedWorkers
 
+        on_event = one_at_a_time(on_event)
         opened = [
             (each.jobs, functools.partial(each.workers, session, on_event)) for each in ready.queued
         ]
@@ -121,6 +126,7 @@ def begin_part(
         drifted=ready.drifted,
         report_every=loaded.settings.progress_every,
         stream_logs=terms.stream_logs,
+        delivery=delivery,
         on_event=on_event,
     )
     return Part(ready, session, runner, applier, queued)

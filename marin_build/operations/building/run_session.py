@@ -136,6 +136,7 @@ def make_session(
         from marin_build.run_step.patient_store import PatientStore
 
         store = PatientStore(store)
+    locks = _locks(loaded) if lease and launch is None else None
     return Session(
         store=store,
         targets=plan.targets,
@@ -160,9 +161,9 @@ def make_session(
         digests=loaded.settings.digests,
         overwrites=plan.overwrites,
         code=CodeWatch(plan.targets, [d.index for d in plan.of_kind(Kind.RUN)]),
-        inputs=Inputs(store, plan.targets, plan.snapshot.manifests),
+        inputs=Inputs(store, plan.targets, plan.snapshot.manifests, is_own_disk=locks is not None),
         launch=launch,
-        locks=_locks(loaded) if lease and launch is None else None,
+        locks=locks,
     )
 
 

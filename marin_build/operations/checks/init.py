@@ -10,29 +10,26 @@ from marin_build.workspace.whole_files import write_whole
 
 _PIPELINE = '''"""Two steps to start from: `marin-build plan`, then `marin-build apply`."""
 
-from pathlib import Path
+from collections import Counter
 
-from marin_build import StepSpec, command, step
+from marin_build import StepSpec, step
 
 
 @step
-def words(output: Path, text: str = "to build or not to build") -> int:
-    """Write one word a line; return how many there are."""
-    found = text.split()
-    (output / "words.txt").write_text("\\n".join(found) + "\\n")
-    return len(found)
+def words(output: str, text: str = "to build or not to build") -> list[str]:
+    """Return the words of a text: what a step returns is kept in its output."""
+    return text.split()
+
+
+@step
+def counts(output: str, words: list[str]) -> dict[str, int]:
+    """Return how often each word is there."""
+    return dict(Counter(words))
 
 
 def pipeline(text: str = "to build or not to build") -> list[StepSpec]:
     """Return what is requested; parameters are given with --set text=..."""
-    all_words = words(text=text)
-    counts = command(
-        "sort {words}/words.txt | uniq -c | sort -rn > {output}/counts.txt",
-        name="counts",
-        deps={"words": all_words},
-        outputs=("counts.txt",),
-    )
-    return [counts]
+    return [counts(words=words(text=text))]
 '''
 
 

@@ -148,7 +148,8 @@ def store_of(steps: Iterable[StepSpec], prefix: str) -> Store:
 
 
 def _remote_sources(graph: Graph) -> list[Source]:
-    sources = (source for step in graph.steps for source in step.inputs.values())
+    reading = sorted(graph.traits.with_inputs)
+    sources = (source for i in reading for source in graph.steps[i].inputs.values())
     remote = [source for source in sources if is_url(source.location)]
     return list({(it.location, it.include, it.exclude): it for it in remote}.values())
 
@@ -162,10 +163,10 @@ def _read_sources(graph: Graph, on_progress: OnProgress) -> bool:
 
     """
     errors: list[MarinBuildError] = []
-    remote, has_former = [], False
-    for step in graph.steps:
-        has_former = has_former or type(step.hash_attrs) is FormerlyTagged
-        for source in step.inputs.values():
+    remote, texts = [], graph.traits.with_texts
+    has_former = any(type(graph.steps[i].hash_attrs) is FormerlyTagged for i in texts)
+    for index in sorted(graph.traits.with_inputs):
+        for source in graph.steps[index].inputs.values():
             if is_url(source.location):
                 remote.append(source)
                 continue

@@ -58,7 +58,8 @@ class Declared:
 
         These are about undeclared files, lost threads, and identities that are never the same.
         """
-        undeclared = undeclared_files((target.step for target in self.targets.all), self.workspace)
+        every, named = self.targets.all, sorted(self.targets.traits.with_texts)
+        undeclared = undeclared_files((every[index].step for index in named), self.workspace)
         texts = undeclared + lost_threads(self.pipeline.threads)
         if self.workspace.marin_era is not None:  # our own identities refuse such values
             from marin_build.pipeline.unsteady_identities import unsteady_identities
@@ -116,7 +117,8 @@ def load(options: PipelineOptions, only: str | None = None, needed: Sequence[str
     with without_garbage_collector():
         declared = _declare(options, only, needed)
         settings, workspace = declared.settings, declared.workspace
-        steps = (target.step for target in declared.targets.all)
+        targets = declared.targets
+        steps = (targets.all[index].step for index in targets.traits.with_places)
         store = store_of(steps, workspace.prefix)
         return Loaded(
             settings, workspace, declared.pipeline, declared.targets, store, current_host()

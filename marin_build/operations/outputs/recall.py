@@ -20,6 +20,7 @@ from marin_build.pipeline.load import Pipeline
 from marin_build.pipeline.names import name_problem, version_problem
 from marin_build.pipeline.step_spec import StepSpec
 from marin_build.pipeline.targets import Target, Targets
+from marin_build.pipeline.traits import traits_of
 from marin_build.plan.later_selection import as_far_as_known
 from marin_build.plan.payload_diff import dependency_name
 from marin_build.plan.selection import select
@@ -229,12 +230,14 @@ def _loaded(
     workspace = Workspace(project, place.prefix, options.code or settings.code)
     every = {each.target: each for each in known}
     by_id = {id_: index for index, id_ in enumerate(every)}
+    all_ = tuple(_target(each, module.file) for each in every.values())
     targets = Targets(
-        tuple(_target(each, module.file) for each in every.values()),
+        all_,
         tuple(tuple(by_id[d] for d in each.deps if d in by_id) for each in every.values()),
         tuple(by_id[id_] for id_ in requested if id_ in by_id),
         workspace,
         by_id,
+        traits_of([target.step for target in all_]),
     )
     pipeline = Pipeline(module, (), options.parameters or {})
     return Loaded(settings, workspace, pipeline, targets, place.store, current_host())

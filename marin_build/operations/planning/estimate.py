@@ -44,17 +44,21 @@ def estimate_for(
 
     """
     targets = plan.targets
-    has_price = any(targets.all[index].step.resources is not None for index in plan.to_build)
+    asking = targets.traits.with_needs.intersection(plan.to_build)
+    has_price = any(targets.all[index].step.resources is not None for index in asking)
+    history = seconds_by_name(targets, plan.snapshot.earlier)
     steps = estimate_steps(
         targets,
         plan.to_build,
-        seconds_by_name(targets, plan.snapshot.earlier),
+        history,
         prices_of(loaded) if has_price else None,
         waiting=[decision.index for decision in plan.of_kind(Kind.WAIT)],
         is_here=engine.is_here,
         queued=_queued_by_name(plan) if engine.queues else {},
     )
     jobs = jobs or loaded.settings.jobs or os.cpu_count() or 1
+    if not any(history.values()):
+        return estimate_plan(steps, targets.deps, jobs)  # no amount limits what nobody knows
     here = [i for i in plan.to_build if engine.is_here(targets.all[i].step)]
     limits = _limits(loaded, plan, here, jobs, budgets or {})
     return estimate_plan(steps, targets.deps, jobs, limits)

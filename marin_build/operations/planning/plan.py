@@ -45,6 +45,7 @@ def load_to_plan(
     return loaded
 
 
+@without_garbage_collector()
 def make_planned(
     loaded: Loaded,
     request: PlanRequest,
@@ -145,11 +146,6 @@ def _assumptions(loaded: Loaded, request: PlanRequest) -> Assumptions:
 
 def _plan_for(loaded: Loaded, request: PlanRequest, *, history: bool) -> Plan:
     """Observe the store and plan; with `history`, say what changed since earlier builds."""
-    with without_garbage_collector():
-        return _plan(loaded, request, history=history)
-
-
-def _plan(loaded: Loaded, request: PlanRequest, *, history: bool) -> Plan:
     targets, assumed = loaded.targets, _assumptions(loaded, request)
     requested, forced, overwrite = targets.requested, frozenset[int](), request.overwrite
     if request.targets or request.forced:

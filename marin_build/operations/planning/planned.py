@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import NOTHING_WRITTEN, UsageError
+from marin_build.garbage_collector import without_garbage_collector
 from marin_build.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
@@ -212,6 +213,7 @@ class Planned:
             drift=self.drift,
         )
 
+    @without_garbage_collector()
     def shown(
         self,
         again: tuple[str, str],
@@ -246,7 +248,7 @@ class Planned:
             reads=self.reads,
             verbose=verbose,
             only=only,
-            place_of=self.engine.place_of,
+            place_of=self.engine.place_of if self.engine.sends_steps else None,
             spec_of=spec_of,
             price_of=price_of,
             ways_out=ways_out,

@@ -51,5 +51,8 @@ def _secrets(loaded: Loaded, chosen: Iterable[int]) -> Iterator[SpecificationErr
         )
     # Of these the pipeline may have made any text.
     yield from secrets_of_parameters(loaded.pipeline.parameters, declared)
+    targets, traits = loaded.targets, loaded.targets.traits
+    if not any(any(forms_in(key)) for key in traits.keys):
+        chosen = [index for index in chosen if index in traits.with_texts]
     for index in chosen:
-        yield from secrets_of_step(loaded.targets.all[index].step, declared)
+        yield from secrets_of_step(targets.all[index].step, declared)

@@ -1,12 +1,12 @@
 """Bodies in forked children of a warm, single-threaded template process.
 
     supervisor --- request ---> template --- fork ---> body (its own session)
-        ^------- answers ---------'---------- answers ----'
+        ^--------- answer ---------' ^------ answer -------'
 
-Each slot has a socket of sequenced packets. A body answers with what it did before it exits; the
-template then says that the process is gone and its log complete. If
-the template says so before the body has answered, the body died. When the applier dies, the control
-socket closes and the template kills what runs; what becomes of it otherwise is the guard's matter.
+Each slot has a socket of sequenced packets. A body tells the template what it did before it exits;
+the template passes that on when the process is gone and its log complete. If there is nothing to
+pass on then, the body died. When the applier dies, the control socket closes and the template kills
+what runs; what becomes of it otherwise is the guard's matter.
 
 A child that is used again (a "worker") lives on after its answer, one a slot. It is replaced when a
 body ends it, or leaves a thread or a process behind.
@@ -22,15 +22,22 @@ import socket
 import sys
 import time
 from contextlib import suppress
-from dataclasses import astuple, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from marin_build.errors import StoppedError
 from marin_build.pipeline.retries import KILLED
 from marin_build.protocol.living_work import PATIENCE, kill_work, living_work
 from marin_build.run_step.body import Done
-from marin_build.run_step.fork.child import PACKET, lift_limit, pack, restore_limit, unpack
+from marin_build.run_step.fork.child import lift_limit, restore_limit
 from marin_build.run_step.fork.guard import Guard
+from marin_build.run_step.fork.messages import (
+    PACKET,
+    pack,
+    packed_request,
+    unpack,
+    unpacked_done,
+)
 from marin_build.run_step.fork.template_process import RELEASE, serve
 from marin_build.run_step.interpreter_end import flush_files
 from marin_build.run_step.patient_store import tell_news
@@ -56,7 +63,6 @@ class ForkBodies:
     """
 
     def __init__(self, session: Session, slots: int, *, reuse: bool = False) -> None:
-        self._reuse = reuse
         limit = lift_limit()
         pairs = _socket_pairs(slots + 1)
         self._kills = OomKills()
@@ -76,6 +82,7 @@ class ForkBodies:
         self.is_spent = False
         self.makes_logs = False
         self._control, *self._slots = ours
+        self._polls = [_poll_on(channel, self._guard) for channel in self._slots]
 
     def run(self, slot: int, request: Request, tell: Callable[[str], None]) -> Done:
         """Run a body."""
@@ -83,32 +90,25 @@ class ForkBodies:
         return explained(self._run(slot, request, tell), self._kills, before)
 
     def _run(self, slot: int, request: Request, tell: Callable[[str], None]) -> Done:
-        channel, done, left, killed = self._slots[slot], None, "", ""
-        parts: list[bytes] = []
+        channel, parts = self._slots[slot], list[bytes]()
         try:
-            channel.send(pack(astuple(request)))
-            while packet := self._next(channel):
+            channel.send(packed_request(request))
+            while packet := self._next(slot):
                 match unpack(packet):
                     case ["waits", str(text)]:
                         tell(text)
                     case ["keeper", str(text)]:
                         tell_news(self._session.store, f"`{self._id_of(request)}`: {text}")
-                    case ["left", str(left)]:
-                        pass
-                    case ["killed", str(killed)]:
-                        pass
-                    case [int(status), float(cpu), int(peak)]:
-                        if done is None:
-                            done = _death(status, killed)
-                            if not self._reuse:  # else earlier bodies are counted, too
-                                done = replace(done, peak_memory=peak, cpu_seconds=cpu)
-                        return done.with_left(left)
                     case ["part", bytes(part)]:
                         parts.append(part)
-                    case ["whole"]:
-                        done = Done(*unpack(b"".join(parts)))
-                    case fields:
-                        done = Done(*fields)
+                    case ["ended", answer, int(status), float(cpu), int(peak), left, killed]:
+                        if answer is None:
+                            done = _death(status, killed)
+                        else:
+                            done = unpacked_done(answer, parts)
+                        if peak:
+                            done = replace(done, peak_memory=peak, cpu_seconds=cpu)
+                        return done.with_left(left)
         except OSError:
             pass
         self.is_spent = True
@@ -118,12 +118,10 @@ class ForkBodies:
     def _id_of(self, request: Request) -> str:
         return self._session.targets.all[request.index].id
 
-    def _next(self, channel: socket.socket) -> bytes:
+    def _next(self, slot: int) -> bytes:
         """Return the next answer; nothing if there will be none."""
-        poll = select.poll()
-        for each in (channel, self._guard):
-            poll.register(each, select.POLLIN)
-        ready = [descriptor for descriptor, _ in poll.poll()]
+        channel = self._slots[slot]
+        ready = [descriptor for descriptor, _ in self._polls[slot].poll()]
         return channel.recv(PACKET) if channel.fileno() in ready else b""
 
     def _end_work_of(self, request: Request) -> None:
@@ -157,6 +155,13 @@ class ForkBodies:
         for channel in self._slots:
             channel.close()
         restore_limit(self._limit)
+
+
+def _poll_on(*watched: socket.socket | Guard) -> select.poll:
+    poll = select.poll()
+    for each in watched:
+        poll.register(each, select.POLLIN)
+    return poll
 
 
 def _socket_pairs(count: int) -> list[tuple[socket.socket, socket.socket]]:

@@ -8,124 +8,115 @@ from __future__ import annotations
 
 import atexit
 import fcntl
-import marshal
+import gc
+import importlib
 import os
 import resource
-import signal
-import socket
 import sys
 import threading
 from contextlib import suppress
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from marin_build.pipeline.command_process import stdin_inherited
 from marin_build.protocol.living_work import MARK
 from marin_build.run_step.body import EXPIRED, Done, Request, described, run_body
-from marin_build.run_step.interpreter_end import (
-    end_as_interpreter,
-    flush_files,
-    forget_parent,
-    is_wrapper,
-)
+from marin_build.run_step.fork.messages import pack, receive_order, say_done, unpack
+from marin_build.run_step.interpreter_end import end_as_interpreter, flush_files, is_wrapper
 from marin_build.run_step.leftover_processes import die_with_parent
 from marin_build.run_step.resource_usage import OWN, Meter
 from marin_build.workspace.own_files import open_own
 
 if TYPE_CHECKING:
     import io
+    import socket
     from collections.abc import Callable, Sequence
     from types import FrameType
 
     from marin_build.run_step.session import Session
 
 
-PACKET = 1 << 17
-"""Bytes of the longest packet; a longer answer is sent in parts."""
-_PART = PACKET - 1024
-_LONGEST_ORDER = 1 << 13
-FREE = b"free"
-"""What a worker says when it can take the next body."""
+_signal: Any = importlib.import_module("_signal")
+"""`signal` without its enums: to make those, each child would copy fifty pages."""
+_BY_DEFAULT = (
+    _signal.SIGCHLD, _signal.SIGTERM, _signal.SIGHUP, _signal.SIGQUIT, _signal.SIGTSTP,
+)  # fmt: skip
+"""Signals that the template handles in its own way."""
 _IMPORTING = "<frozen importlib._bootstrap>"
 _BEYOND = 1 << 40
 """An offset behind the end of every log."""
-
-# Orders and answers are plain tuples, numbers and strings, packed by the quickest means: every
-# page that packing touches in a child is a page fault. A request is the fields of Request, a
-# signal (index, number); an answer is the fields of Done, if they are long in parts, or of a
-# process that is gone its status, CPU seconds and peak memory, as from wait4. Only sockets without
-# a name carry them, so no other user can put bytes of his own in their place.
-pack, unpack = marshal.dumps, marshal.loads
 
 
 @dataclass(frozen=True, slots=True)
 class Child:
     """A child that was just forked.
 
+    It shares its memory with the template until it writes there: a page at a time is copied then,
+    and a count of references is such a write, too. That is most of what a step costs. So what is
+    the same for all children the template does before it forks them, and this does little.
+
     Args:
         session: the run.
-        channel: takes its answers.
         parent: the process id of the template.
-        limit: how many files it may have open.
+        limits: how many files it may have open: the soft limit and the hard one.
         early: files that were open before there were children.
 
     """
 
     session: Session
-    channel: socket.socket
     parent: int
-    limit: int
+    limits: tuple[int, int]
     early: Sequence[io.IOBase] = ()
 
     def work(self, orders: socket.socket, *, once: bool) -> NoReturn:
         """Run the bodies that are ordered, until one leaves a thread or a process behind.
 
         Args:
-            orders: brings requests, each with the pipe for its output; closed after the last one.
+            orders: brings requests, each with the pipe for its output, and takes the answers;
+                closed after the last one.
             once: end after the first.
 
         """
-        request: Request | None = None
         try:
             self._begin()
             surroundings = None if once else _Surroundings()
             hooks = None if once else ExitHooks()
             while True:
-                packet, pipes, *_ = socket.recv_fds(orders, _LONGEST_ORDER, 1)
+                packet, pipe = receive_order(orders)
                 if not packet:
                     break
                 request = Request(*unpack(packet))
-                log = _print_to(pipes[0], request.log)
-                is_last = self._build(request, Meter.begin(OWN, is_fresh=once), hooks)
+                log = _print_to(pipe, request.log)
+                done, is_last = self._build(request, orders, hooks)
                 if surroundings is None or is_last:
+                    say_done(orders, done, is_free=False)
                     break  # the template kills what is left, and forks another one
                 surroundings.restore()
-                _be_silent(log)
-                orders.send(FREE)
+                surroundings.be_silent(log)
+                say_done(orders, done, is_free=True)
         except BaseException as error:  # noqa: BLE001 - a fork must never return into its parent's code
-            if request is not None:
-                self._report_crash(error)
+            with suppress(Exception):
+                say_done(orders, Done(1, described(error)), is_free=False)
         finally:
             os._exit(0)
 
     def _begin(self) -> None:
         if self.session.locks is not None:
             self.session.locks.forget()  # what outlives this step must not hold what others build
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)
-        signal.signal(signal.SIGQUIT, signal.SIG_DFL)
-        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        gc.freeze()  # what the template has made since it froze what there was
+        _signal.set_wakeup_fd(-1)
+        _signal.signal(_signal.SIGINT, _signal.default_int_handler)
+        for number in _BY_DEFAULT:
+            _signal.signal(number, _signal.SIG_DFL)
         os.setsid()
         die_with_parent(self.parent)
-        forget_parent()
-        restore_limit(self.limit)
-        stdin_inherited.set(True)
+        resource.setrlimit(resource.RLIMIT_NOFILE, self.limits)
 
-    def _build(self, request: Request, meter: Meter, hooks: ExitHooks | None) -> bool:
-        """Run a body and answer; return whether the process must end with it."""
+    def _build(
+        self, request: Request, orders: socket.socket, hooks: ExitHooks | None
+    ) -> tuple[Done, bool]:
+        """Run a body; return how it ended, and whether the process must end with it."""
+        # The kernel counts for the template what a process has used that runs one body.
+        meter = None if hooks is None else Meter.begin(OWN)
         is_last = True
 
         def end() -> None:
@@ -134,7 +125,7 @@ class Child:
             if not is_last:
                 is_last = any(map(is_wrapper, flush_files(self.early)))
             if is_last:
-                end_as_interpreter(self._tell, self.early)
+                end_as_interpreter(lambda text: _tell(orders, text), self.early)
 
         os.environ[MARK] = request.nonce
         if request.gpus:
@@ -144,46 +135,51 @@ class Child:
         else:
             done = run_body(self.session.targets.all[request.index], meter, end=end)
         for stream in (sys.stdout, sys.stderr):
-            with suppress(Exception):  # the step may have closed it, or put its own there
+            try:  # noqa: SIM105 - each function that is called is some more pages to copy
                 stream.flush()
-        self._answer(done)
-        return is_last
+            except Exception:  # noqa: BLE001, S110 - the step may have closed or replaced it
+                pass
+        return done, is_last
 
-    def _tell(self, text: str) -> None:
-        """Have the run say what the body waits for."""
-        with suppress(Exception):
-            sys.stderr.write(f"{text}\n")
-        with suppress(OSError):
-            self.channel.send(pack(("waits", text)))
 
-    def _report_crash(self, error: BaseException) -> None:
-        with suppress(Exception):
-            self._answer(Done(1, described(error)))
-
-    def _answer(self, done: Done) -> None:
-        packet = pack(astuple(done))
-        if len(packet) > _PART:
-            for start in range(0, len(packet), _PART):
-                self.channel.send(pack(("part", packet[start : start + _PART])))
-            packet = pack(("whole",))
-        self.channel.send(packet)
+def _tell(orders: socket.socket, text: str) -> None:
+    """Have the run say what the body waits for."""
+    with suppress(Exception):
+        sys.stderr.write(f"{text}\n")
+    with suppress(OSError):
+        orders.send(pack(("waits", text)))
 
 
 class _Surroundings:
     """Environment and folder of a process, which the next body must find as this one did."""
 
     def __init__(self) -> None:
-        self._environ, self._folder = dict(os.environ), os.getcwd()
+        self._environ, self._folder = _variables().copy(), os.getcwd()
+        self._nothing = os.open(os.devnull, os.O_RDWR)
 
     def restore(self) -> None:
         """Restore them, and the signal handlers. Changes to modules stay: a worker costs that."""
-        if os.environ != self._environ:
-            for name in os.environ.keys() - self._environ.keys():
+        os.environ.pop(MARK, None)
+        if _variables() != self._environ:
+            former = {os.fsdecode(name): os.fsdecode(self._environ[name]) for name in self._environ}
+            for name in os.environ.keys() - former.keys():
                 del os.environ[name]
-            os.environ.update(self._environ)
+            os.environ.update(former)
         os.chdir(self._folder)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        _signal.signal(_signal.SIGINT, _signal.default_int_handler)
+        _signal.signal(_signal.SIGTERM, _signal.SIG_DFL)
+
+    def be_silent(self, log: int) -> None:
+        """Let go of the log and the pipe."""
+        os.close(log)
+        for standard in (0, 1, 2):
+            os.dup2(self._nothing, standard)
+
+
+def _variables() -> dict[bytes, bytes]:
+    """Return the variables as they are kept: to decode all takes longer than a short step."""
+    kept: dict[bytes, bytes] = vars(os.environ)["_data"]
+    return kept
 
 
 class ExitHooks:
@@ -250,16 +246,6 @@ def _print_to(pipe: int, path: str) -> int:
     os.close(log)
     os.close(pipe)
     return held
-
-
-def _be_silent(log: int) -> None:
-    """Let go of the log and the pipe."""
-    os.close(log)
-    nothing = os.open(os.devnull, os.O_RDWR)
-    for standard in (0, 1, 2):
-        os.dup2(nothing, standard)
-    if nothing > 2:  # noqa: PLR2004 - else it took the number of a stream that was closed
-        os.close(nothing)
 
 
 def lift_limit() -> int:

@@ -1,33 +1,50 @@
-"""The children of the template that wait for a body to run, at most one for each slot.
+"""The children of the template that wait for a body to run.
 
-A child is forked where a body has ended, while the applier still commits what that left, so that
-the next body need not wait for a fork. It takes one body, or as a "worker" one after the other.
+They are forked where bodies have ended, while the applier still commits what those left, so that
+the next body need not wait for a fork. A child takes one body, or as a "worker" of a slot one after
+the other.
+
+After a fork, whatever the template writes to is first copied, or at least looked at by the kernel,
+page by page. So where steps are short, it forks several children in a row, and pays for that once.
 """
 
 from __future__ import annotations
 
 import os
+import resource
 import select
 import socket
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from marin_build.run_step.fork.child import PACKET, Child
+from marin_build.run_step.fork.child import Child
+from marin_build.run_step.fork.huge_pages import use_huge_pages
+from marin_build.run_step.fork.messages import PACKET, send_order
 
 if TYPE_CHECKING:
     import io
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from marin_build.run_step.session import Session
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    """A child, and the socket that takes its orders."""
+_IN_A_ROW = 4
+"""Children that are forked beyond those that idle slots may need at once."""
+_MANY = 256
+"""Forks after which it is worth while to make each fork cheaper."""
+_SHORT = 0.2
+"""Seconds: a body that took less is followed by others soon."""
+
+
+@dataclass(slots=True, eq=False)
+class _Forked:
+    """A child, and the socket that takes its orders and brings its answers, until it is silent."""
 
     pid: int
     orders: socket.socket
+    is_silent: bool = False
 
 
 class Children:
@@ -39,7 +56,7 @@ class Children:
         reuse: whether they take one body after the other.
         poller: watches over them.
         early: files that were open before there were children.
-        set_free: called with the process id of a worker that waits for the next body.
+        hear: called with the process id of a child and a packet that it sent.
 
     """
 
@@ -51,24 +68,28 @@ class Children:
         reuse: bool,
         poller: Poller,
         early: Sequence[io.IOBase],
-        set_free: Callable[[int], None],
+        hear: Callable[[int, bytes], None],
     ) -> None:
-        self._session, self._limit, self._reuse = session, limit, reuse
-        self._early = early
-        self._poller, self._set_free = poller, set_free
-        self._waiting: dict[socket.socket, _Waiting] = {}  # by slot
-        self._bare: set[socket.socket] = set()
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._child = Child(session, os.getpid(), (limit, hard), early)
+        self._reuse, self._poller, self._pass_on = reuse, poller, hear
+        self._all: dict[int, _Forked] = {}  # by process
+        self._workers: dict[socket.socket, _Forked] = {}  # by slot
+        self._fresh: deque[_Forked] = deque()
+        self._idle = 0  # slots whose body has ended and that have no other yet
+        self._in_a_row = 0
+        self._forks = 0
 
     @property
-    def pids(self) -> list[int]:
-        """The processes that can still be given orders."""
-        return [child.pid for child in self._waiting.values()]
+    def pids(self) -> Iterable[int]:
+        """The processes that have not been forgotten."""
+        return self._all
 
     def hand_over(self, slot: socket.socket, packet: bytes, pipe: int, *, alone: bool) -> int:
-        """Give a request to the child of a slot, or to a new one; return its process.
+        """Give a request to the worker of a slot, or to a fresh child; return its process.
 
         Args:
-            slot: takes the answers.
+            slot: where the request came from.
             packet: the request.
             pipe: takes what the body prints.
             alone: the child must not have run anything before, nor run anything after.
@@ -77,43 +98,60 @@ class Children:
             OSError: no process can be started.
 
         """
-        self._bare.discard(slot)
-        once = alone or not self._reuse
-        if once and self._reuse:
-            self._dismiss(slot)
+        self._idle = max(0, self._idle - 1)
+        if alone and (worker := self._workers.pop(slot, None)) is not None:
+            self.forget(worker.pid)  # its socket closes, and so it ends
         while True:
-            child = self._waiting.get(slot) or self._fork(slot, once=once)
+            child = self._fresh_one() if alone else self._worker_of(slot)
             try:
-                socket.send_fds(child.orders, [packet], [pipe])
+                send_order(child.orders, packet, pipe)
             except OSError:  # it died meanwhile
-                self._dismiss(slot)
+                self.forget(child.pid)
             else:
-                break
-        if once:
-            self._dismiss(slot)
-        return child.pid
+                return child.pid
 
-    def has_ended(self, slot: socket.socket) -> None:
-        """Take note that the body of a slot ended."""
-        if not self._reuse:
-            self._bare.add(slot)
+    def _fresh_one(self) -> _Forked:
+        return self._fresh.popleft() if self._fresh else self._fork(once=True)
+
+    def _worker_of(self, slot: socket.socket) -> _Forked:
+        if slot not in self._workers:
+            self._workers[slot] = self._fork(once=False)
+        return self._workers[slot]
+
+    def has_ended(self, seconds: float) -> None:
+        """Take note that a body ended which took so long."""
+        self._idle += 1
+        self._in_a_row = _IN_A_ROW if seconds < _SHORT else 0
 
     def fork_ahead(self) -> None:
-        """Have a child ready in each slot whose body ended."""
-        while self._bare:
-            with suppress(OSError):  # too many processes: the next request reports it
-                self._fork(self._bare.pop(), once=True)
+        """Have a fresh child ready for each slot whose body ended."""
+        if self._reuse or len(self._fresh) >= self._idle:
+            return
+        with suppress(OSError):  # too many processes: the next request reports it
+            for _ in range(self._idle - len(self._fresh) + self._in_a_row):
+                self._fresh.append(self._fork(once=True))
+                self._forks += 1
+                if self._forks == _MANY:
+                    use_huge_pages()
 
     def forget(self, pid: int) -> None:
-        """Give no more orders to a process that is gone."""
-        for slot, child in list(self._waiting.items()):
-            if child.pid == pid:
-                self._dismiss(slot)
+        """Hear the last words of a child, and give it no more orders."""
+        if (child := self._all.get(pid)) is None:
+            return
+        while self._hear(child):
+            pass
+        del self._all[pid]
+        if child in self._fresh:
+            self._fresh.remove(child)
+        for slot in [slot for slot, worker in self._workers.items() if worker is child]:
+            del self._workers[slot]
+        if not child.is_silent:
+            self._poller.forget(child.orders.fileno())
+        child.orders.close()
 
-    def _fork(self, slot: socket.socket, *, once: bool) -> _Waiting:
+    def _fork(self, *, once: bool) -> _Forked:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
-        child = Child(self._session, slot, os.getpid(), self._limit, self._early)
         try:
             pid = os.fork()
         except OSError:
@@ -122,32 +160,29 @@ class Children:
             raise
         if pid == 0:
             ours.close()
-            self._poller.close_all_but(slot.fileno())
-            child.work(theirs, once=once)
+            self._poller.close_all()
+            self._child.work(theirs, once=once)
         theirs.close()
-        waiting = self._waiting[slot] = _Waiting(pid, ours)
-        self._poller.watch(ours.fileno(), lambda: self._hear(slot, waiting))
-        return waiting
+        child = self._all[pid] = _Forked(pid, ours)
+        self._poller.watch(ours.fileno(), lambda: self._hear(child))
+        return child
 
-    def _hear(self, slot: socket.socket, child: _Waiting) -> None:
-        """Take note that a worker has ended a body, or that a child is gone."""
-        packet = b""
+    def _hear(self, child: _Forked) -> bool:
+        """Take the next packet of a child; return whether there was one."""
+        if child.is_silent:
+            return False
         try:
             packet = child.orders.recv(PACKET)
-        except BlockingIOError:  # the descriptor was another's when it could be read
-            return
+        except BlockingIOError:
+            return False
         except ConnectionResetError:
-            pass
+            packet = b""
         if packet:
-            self._set_free(child.pid)
-        else:
-            self._dismiss(slot)
-
-    def _dismiss(self, slot: socket.socket) -> None:
-        """Give no more orders to the child of a slot, if there is one: it ends when it is done."""
-        if (child := self._waiting.pop(slot, None)) is not None:
-            self._poller.forget(child.orders.fileno())
-            child.orders.close()
+            self._pass_on(child.pid, packet)
+            return True
+        child.is_silent = True
+        self._poller.forget(child.orders.fileno())
+        return False
 
 
 class Poller:
@@ -173,8 +208,7 @@ class Poller:
             if descriptor in self._on:  # a call before this one may have forgotten it
                 self._on[descriptor]()
 
-    def close_all_but(self, descriptor: int) -> None:
-        """Close what is watched, in a child that has no use for it, but for one."""
+    def close_all(self) -> None:
+        """Close what is watched, in a child that has no use for it."""
         for each in self._on:
-            if each != descriptor:
-                os.close(each)
+            os.close(each)

@@ -18,7 +18,7 @@ from marin_build.run_step.leftover_processes import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
+    from collections.abc import Sequence
 
     from marin_build.run_step.body import Request
 
@@ -74,15 +74,15 @@ class Leaving:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(root, number)
 
-    def has_gone(self, known: Container[int]) -> bool:
+    def has_gone(self, strangers: Sequence[int]) -> bool:
         """Return whether nothing is left; kill what is, when its time is over.
 
         Args:
-            known: children of this process that belong to others.
+            strangers: children of this process that it did not fork itself.
 
         """
         request = self._request
-        self._left = orphans_of(self._session, request.nonce, request.log, known)
+        self._left = orphans_of(self._session, request.nonce, request.log, strangers)
         if not self._left:
             return True
         if self._deadline is not None and time.monotonic() >= self._deadline:

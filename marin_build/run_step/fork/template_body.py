@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from marin_build.run_step.fork.child import pack
+from marin_build.run_step.fork.messages import pack
 
 if TYPE_CHECKING:
     import socket
@@ -25,8 +25,10 @@ _GOES_ON = "it goes on: its lease was renewed"
 class Body:
     """A running body: its request, the slot that takes its answer, its log. A closed pipe is -1.
 
-    `asked`: whether it was asked to end; `leaving`: what it left, once it has ended; `is_still`:
-    whether the keeper holds it still; `killed`: why the keeper killed it.
+    `began`: when, on the monotonic clock; `alone`: whether its process runs no other body; `asked`:
+    whether it was asked to end; `leaving`: what it left, once it has ended; `is_still`: whether the
+    keeper holds it still; `killed`: why the keeper killed it; `answer`: what its process said of it
+    at last.
     """
 
     request: Request
@@ -34,11 +36,14 @@ class Body:
     output: str
     pipe: int
     log: StepLog
+    began: float
+    alone: bool
     kept: bool = False
     asked: bool = False
     leaving: Leaving | None = None
     is_still: bool = False
     killed: str = ""
+    answer: bytes | None = None
 
     def hear(self, word: Word) -> None:
         """Take note of what the keeper does with it, and say so."""

@@ -8,18 +8,20 @@ import os
 import signal
 import time
 from contextlib import suppress
-from dataclasses import astuple
 from typing import TYPE_CHECKING, NoReturn
 
+from marin_build.pipeline.command_process import stdin_inherited
 from marin_build.protocol.lease import boot_clock
 from marin_build.run_step.body import Done, Request
-from marin_build.run_step.fork.child import PACKET, own_streams, pack, unpack
+from marin_build.run_step.fork.child import own_streams
 from marin_build.run_step.fork.children import Children, Poller
 from marin_build.run_step.fork.guard import ignore_signals
 from marin_build.run_step.fork.leaving import Leaving
+from marin_build.run_step.fork.messages import PACKET, ended, packed_done, unpack
 from marin_build.run_step.fork.template_body import Body
+from marin_build.run_step.interpreter_end import forget_parent
 from marin_build.run_step.lease_keeper import Keeper
-from marin_build.run_step.leftover_processes import adopt_orphans, kill_children
+from marin_build.run_step.leftover_processes import OwnChildren, adopt_orphans, kill_children
 from marin_build.run_step.step_log import StepLog
 
 if TYPE_CHECKING:
@@ -72,9 +74,9 @@ class _Template:
         limit: int,
         reuse: bool,
     ) -> None:
-        self._session = session
+        self._session, self._reuse = session, reuse
         self._control = control
-        self._adopts = adopt_orphans()
+        self._adopts, self._own_children = adopt_orphans(), OwnChildren()
         self._bodies: dict[int, Body] = {}  # by process
         self._leaving: list[Body] = []  # they have ended; what they left may not have
         self._kept_on: dict[int, str] = {}  # by target, outputs being verified and committed
@@ -82,7 +84,7 @@ class _Template:
         self._poller = Poller()
         self._children = Children(
             session, limit=limit, reuse=reuse, poller=self._poller, early=early,
-            set_free=self._set_free,
+            hear=self._hear,
         )  # fmt: skip
         self._is_over = False
 
@@ -93,6 +95,8 @@ class _Template:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         own_streams()
+        forget_parent()
+        stdin_inherited.set(True)  # that of a body is its log
         gc.collect()
         gc.freeze()  # what exists now is shared with every body; collections must not touch it
         self._poller.watch(wake_read, lambda: os.read(wake_read, 4096))
@@ -153,8 +157,7 @@ class _Template:
         except OSError as error:  # no more processes, memory or descriptors, just now
             why = f"cannot start a process: {str(error.strerror).lower()}"
             with suppress(OSError):
-                slot.send(pack(astuple(Done(1, why, cause="infra"))))
-                slot.send(pack((0, 0.0, 0)))
+                slot.send(ended(packed_done(Done(1, why, cause="infra"))))
 
     def _run(self, slot: socket.socket, packet: bytes) -> None:
         request = Request(*unpack(packet))
@@ -162,8 +165,9 @@ class _Template:
         read, write = os.pipe()
         os.set_blocking(read, False)
         # A process that has used a GPU cannot change to another: the body gets its own process.
+        alone = not self._reuse or bool(request.gpus)
         try:
-            pid = self._children.hand_over(slot, packet, write, alone=bool(request.gpus))
+            pid = self._children.hand_over(slot, packet, write, alone=alone)
         except OSError:
             os.close(read)
             raise
@@ -171,15 +175,25 @@ class _Template:
             os.close(write)
         log = StepLog(request.log, self._session.redactor_of(target.step), self._session.log_limit)
         is_kept = math.isinf(request.held_since)  # by another process, the leader of a gang
-        body = Body(request, slot, target.output_path, read, log, is_kept)
+        body = Body(request, slot, target.output_path, read, log, time.monotonic(), alone, is_kept)
         self._bodies[pid] = body
         self._poller.watch(read, lambda: self._read(body))
 
-    def _set_free(self, pid: int) -> None:
-        """Finish the body of a worker, whose process goes on and waits for the next body."""
-        if (body := self._bodies.pop(pid, None)) is not None:
-            self._leave(body, pid, 0)
-            self._see_off()
+    def _hear(self, pid: int, packet: bytes) -> None:
+        """Take what a child says of its body."""
+        if (body := self._bodies.get(pid)) is None:
+            return
+        match unpack(packet):
+            case ["done", bytes(answer)]:
+                body.answer = answer
+            case ["free", bytes(answer)]:  # its process goes on
+                body.answer = answer
+                del self._bodies[pid]
+                self._leave(body, pid, 0)
+                self._see_off()
+            case _:
+                with suppress(OSError):
+                    body.channel.send(packet)
 
     def _read(self, body: Body, blocks: int = 1) -> None:
         """Take what a body printed, as much as is there or so many blocks."""
@@ -213,13 +227,16 @@ class _Template:
             if (body := self._bodies.pop(pid, None)) is not None:
                 if not self._adopts:
                     _signal_group(pid, signal.SIGKILL)  # what outlives its step
-                cpu = used.ru_utime + used.ru_stime
-                self._leave(body, pid, status, cpu, used.ru_maxrss * 1024)
+                if body.alone:
+                    cpu = used.ru_utime + used.ru_stime
+                    self._leave(body, pid, status, cpu, used.ru_maxrss * 1024)
+                else:
+                    self._leave(body, pid, status)
 
     def _leave(
         self, body: Body, pid: int, status: int, cpu_seconds: float = 0.0, peak_memory: int = 0
     ) -> None:
-        """Take note that a body has ended; what it used, if its process is gone."""
+        """Take note that a body has ended; what it used, if its process ran no other."""
         if body.kept:
             self._hear_keeper(body)  # it may have killed it
         step = self._session.targets.all[body.request.index].step
@@ -234,8 +251,9 @@ class _Template:
         known = {*self._bodies, *self._children.pids}
         if self._keeper is not None:
             known.add(self._keeper.pid)
+        strangers = [pid for pid in self._own_children.pids() if pid not in known]
         for body in list(self._leaving):
-            if body.leaving is not None and body.leaving.has_gone(known):
+            if body.leaving is not None and body.leaving.has_gone(strangers):
                 self._leaving.remove(body)
                 self._finish(body, body.leaving)
 
@@ -251,12 +269,8 @@ class _Template:
             self._keeper.outlives(body.output)
             self._kept_on[body.request.index] = body.output
         with suppress(OSError):
-            if left.refused:
-                body.channel.send(pack(("left", left.refused)))
-            if body.killed:
-                body.channel.send(pack(("killed", body.killed)))
-            body.channel.send(pack(left.usage))
-        self._children.has_ended(body.channel)
+            body.channel.send(ended(body.answer, left.usage, left.refused, body.killed))
+        self._children.has_ended(time.monotonic() - body.began)
 
     def _flush(self) -> None:
         for body in self._bodies.values():

@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marin_build import Retries, StepSpec
-from marin_build.apply import build_loop, events, looker, waiting
+from marin_build.apply import books, build_loop, events, looker, waiting
 from marin_build.apply.applier import Applier
-from marin_build.apply.build_loop import GRACE
+from marin_build.apply.deadlines import GRACE
 from marin_build.apply.looker import Looker
 from marin_build.errors import CorruptStateError, StoreAwayError, StoreDeniedError, StoreError
 from marin_build.pipeline.targets import Targets
@@ -32,7 +32,7 @@ from marin_build.protocol.look import Seen
 from marin_build.protocol.record_reader import Built
 from marin_build.run_step.commit_retry import LONGEST
 from marin_build.run_step.session import Session
-from marin_build.run_step.workers import INTERRUPTED, Ended, Start
+from marin_build.run_step.workers import INTERRUPTED, Ended, Lingers, Start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -62,12 +62,18 @@ class Play:
         self.interrupts: list[float] = []
         self.interrupt: Callable[[], None] = lambda: None
 
+    def answer_to(self, hear: Callable[[Ended | Lingers], None]) -> None:
+        """All answers are returned by `wait`."""
+
     def start(self, request: Start) -> None:
         self.started.append(request)
         self.running[request.index] = self.now + self.takes
         self.most = max(self.most, len(self.running))
 
     def wait(self, timeout: float | None) -> list[Ended]:
+        return self.next_end(timeout)
+
+    def next_end(self, timeout: float | None) -> list[Ended]:
         if self.interrupts and self.now >= self.interrupts[0]:
             self.interrupts.pop(0)
             self.interrupt()
@@ -91,6 +97,31 @@ class Play:
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+class Aloud(Play):
+    """The same, but it has its answers heard, as threads do, while who waits sleeps on."""
+
+    def __init__(self, script: dict[int, list[Outcome]], *, takes: float = 1.0) -> None:
+        super().__init__(script, takes=takes)
+        self.is_awake = False
+        self.hear: Callable[[Ended | Lingers], None] = lambda _: None
+
+    def answer_to(self, hear: Callable[[Ended | Lingers], None]) -> None:
+        self.hear = hear
+
+    def wait(self, timeout: float | None) -> list[Ended]:
+        until = None if timeout is None else self.now + timeout
+        while not self.is_awake:
+            first = self.next_end(None if until is None else max(0.0, until - self.now))
+            if not first:
+                return []
+            self.hear(first[0])
+        self.is_awake = False
+        return []
+
+    def wake(self) -> None:
+        self.is_awake = True
 
 
 class Inline(Looker):
@@ -118,12 +149,12 @@ class Stage:
         self, *, jobs: int = 2, keep_going: bool = False, **options: Any
     ) -> events.ApplyFinished:
         with pytest.MonkeyPatch.context() as patch:
-            for module in (build_loop, looker):
+            for module in (books, build_loop, looker):
                 patch.setattr(module, "time", SimpleNamespace(monotonic=lambda: self.play.now))
             patch.setattr(waiting, "Looker", Inline)
             options.setdefault("max_failures", None if keep_going else 1)
-            played = Applier(self.plan, self.session, self.play, jobs=jobs,
-                             on_event=self.told.append, **options)  # fmt: skip
+            options.setdefault("on_event", self.told.append)
+            played = Applier(self.plan, self.session, self.play, jobs=jobs, **options)
             self.play.interrupt = played.interrupt
             return played.run()
 
@@ -136,11 +167,12 @@ class Stage:
         return [(e.name, e.outcome) for e in ends if isinstance(e.outcome, kinds)]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", params=[Play, Aloud])
 def stage(
-    targets_of: TargetsOf, new_store: Callable[[], MemoryStore]
+    request: pytest.FixtureRequest, targets_of: TargetsOf, new_store: Callable[[], MemoryStore]
 ) -> Callable[..., Stage]:  # fmt: skip
     """Return what sets a stage for a graph of which nothing is built."""
+    kind: type[Play] = request.param
 
     def stage(
         dag: Sequence[tuple[int, ...]] | Targets, script: dict[int, list[Outcome]] | None = None,
@@ -150,7 +182,7 @@ def stage(
         count = len(targets)
         seen = {i: (sights or {}).get(i, Observed()) for i in range(count)}
         plan = make_plan(targets, Snapshot(seen), range(count))
-        return Stage(plan, new_store(), Play(script or {}, **rest))
+        return Stage(plan, new_store(), kind(script or {}, **rest))
 
     return stage
 
@@ -198,6 +230,105 @@ def test_each_target_is_counted_once_whatever_happens(
     if keep_going:
         assert finished.not_started == 0
         assert started == {i for i in range(len(dag)) if set(dag[i]) <= there}
+
+
+class Rules:
+    """What holds at every event of a run, whatever happens.
+
+    Args:
+        plan: its plan.
+        jobs, gpus: how much may run at once, and how much of it each target takes.
+
+    """
+
+    def __init__(self, plan: Plan, jobs: int, gpus: Sequence[int]) -> None:
+        self.targets, self.jobs, self.gpus = plan.targets, jobs, gpus
+        self.running: set[int] = set()
+        self.there: set[int] = set()
+        self.is_ending = self.is_over = False
+
+    def check(self, event: events.Event) -> None:
+        """Check an event; its class is told by its fields."""
+        assert not self.is_over
+        match event:
+            case events.StepStarted(target=target):
+                index = self.targets.by_id[target]
+                assert not self.is_ending
+                assert index not in self.running | self.there
+                assert self.there.issuperset(self.targets.deps[index])
+                self.running.add(index)
+                assert len(self.running) <= self.jobs
+                assert sum(self.gpus[i] for i in self.running) <= 2
+            case events.StepWaiting(target=target):
+                self.running.discard(self.targets.by_id[target])
+            case events.StepEnded(target=target, outcome=ended.Blocked()):
+                assert self.targets.by_id[target] not in self.running | self.there
+            case events.StepEnded(target=target, outcome=outcome):
+                self.running.remove(self.targets.by_id[target])
+                if isinstance(outcome, ended.Succeeded | ended.Reused):
+                    self.there.add(self.targets.by_id[target])
+            case events.Interrupting() | events.FailingFast():
+                self.is_ending = True
+            case events.ApplyFinished():
+                assert not self.running
+                self.is_over = True
+
+
+@given(data=st.data())
+def test_no_step_starts_too_soon_or_twice_and_every_run_ends(
+    data: st.DataObject,
+    dags: SearchStrategy[Dag],
+    make: Callable[..., Targets],
+    stage: Callable[..., Stage],
+) -> None:
+    """Retries, pauses, leases of others, amounts, time-outs, interrupts and failures at once."""
+    dag = data.draw(dags)
+    steps: list[StepSpec] = []
+    for i, deps in enumerate(dag):
+        retries = Retries(limit=data.draw(st.integers(0, 2)), wait=data.draw(st.integers(0, 3)))
+        steps.append(
+            StepSpec(
+                name=f"s{i}", fn=print, deps=[steps[dep] for dep in deps], retries=retries,
+                timeout=data.draw(st.sampled_from([None, 0.5, 20.0])),
+                budgets={"gpu": data.draw(st.integers(1, 2))} if data.draw(st.booleans()) else {},
+            )
+        )  # fmt: skip
+    outcomes = st.lists(st.sampled_from([*OUTCOMES, HELD, HELD]), max_size=4)
+    targets = make(*steps)
+    played = stage(targets, {i: data.draw(outcomes) for i in range(len(dag))})
+    played.play.interrupts = data.draw(st.lists(st.floats(0.0, 12.0), max_size=2).map(sorted))
+    jobs = data.draw(st.integers(1, 8))
+    gpus = [dict(targets.all[i].step.budgets).get("gpu", 0) for i in range(len(dag))]
+    rules = Rules(played.plan, jobs, gpus)
+
+    def hear(event: events.Event) -> None:
+        rules.check(event)
+        played.told.append(event)
+
+    finished = played.run(
+        jobs=jobs,
+        keep_going=data.draw(st.booleans()),
+        fail_fast=data.draw(st.booleans()),
+        capacity=Capacity(Machine(8, gpus=("0", "1")), {}),
+        on_event=hear,
+    )
+    assert rules.is_over
+    assert sum(_totals(finished).values()) == len(dag)
+
+
+def test_a_view_that_fails_in_the_thread_of_a_step_ends_the_run(
+    stage: Callable[..., Stage],
+) -> None:
+    """Else its error is lost, and the run goes on without anybody who looks."""
+    played = stage([(), (0,)])
+
+    def fail(event: events.Event) -> None:
+        if isinstance(event, events.StepEnded):
+            raise OSError("broken pipe")
+
+    with pytest.raises(OSError, match="broken pipe"):
+        played.run(on_event=fail)
+    assert [request.index for request in played.play.started] == [0]
 
 
 def test_after_a_failure_nothing_new_is_started_and_what_runs_may_end(
@@ -416,7 +547,7 @@ def test_each_step_gets_devices_of_its_own(
     played = stage(make(*steps, StepSpec(name="s6", fn=print)))
     played.play.takes = 10.0
     taken: dict[int, tuple[str, ...]] = {}
-    start, wait = played.play.start, played.play.wait
+    start, next_end = played.play.start, played.play.next_end
 
     def started(request: Start) -> None:
         taken[request.index] = request.gpus
@@ -425,12 +556,12 @@ def test_each_step_gets_devices_of_its_own(
         start(request)
 
     def waited(timeout: float | None) -> list[Ended]:
-        answers = wait(timeout)
+        answers = next_end(timeout)
         for answer in answers:
             del taken[answer.index]
         return answers
 
-    played.play.start, played.play.wait = started, waited  # type: ignore[method-assign]
+    played.play.start, played.play.next_end = started, waited  # type: ignore[method-assign]
     capacity = Capacity(Machine(8, gpus=("4", "5", "6")), {})
     assert _totals(played.run(jobs=8, capacity=capacity)) == {"succeeded": 7}
     given = {request.index: len(request.gpus) for request in played.play.started}
@@ -673,7 +804,7 @@ def test_a_step_that_does_not_end_is_killed_after_the_grace_or_a_second_interrup
 ) -> None:
     played = stage([()])
     played.play = Deaf({}, takes=1000.0)
-    played.play.interrupts = interrupts
+    played.play.interrupts = [*interrupts]
     wait = played.play.wait
 
     def in_small_steps(timeout: float | None) -> list[Ended]:

@@ -37,7 +37,7 @@ def test_the_summary_says_what_went_wrong_first() -> None:
     assert lines[0] == "**1 built, 7 reused, 1 failed, 1 blocked, 1 not started in 12 s**"
     assert lines[6] == "| `failed` | `train_1` | `p.py:9` | `ValueError: no more` |"
     done = BuildReport("", (), 3, 0.1)
-    assert summary_markdown(done) == "**nothing to do: 3 targets are built**\n"
+    assert summary_markdown(done) == "**nothing to do: 3 targets are reused**\n"
 
 
 def test_the_summary_says_what_drifted() -> None:

@@ -14,6 +14,7 @@ from marin_build import ResourceConfig, StepSpec
 from marin_build.emit.plan_rows import Row, folded
 from marin_build.emit.plan_text import plan_markdown, plan_text, radius_markdown, radius_text
 from marin_build.emit.plan_view import show
+from marin_build.plan import block_reasons as blocks
 from marin_build.plan import reasons as why
 from marin_build.plan.blast_radius import blast_radius
 from marin_build.plan.decisions import Decision, Kind, Plan
@@ -252,3 +253,38 @@ def test_a_terminal_gets_the_same_words(plan: Plan) -> None:
     assert isinstance(screen.file, io.StringIO)
     plain = [line.split() for line in screen.file.getvalue().splitlines()]
     assert plain == [line.split() for line in plan_text(shown).splitlines()]
+
+
+_NAMES = st.lists(st.sampled_from("abcd"), min_size=1, max_size=2).map("/".join)
+_REASONS: list[tuple[Kind, why.Reason]] = [
+    (Kind.RUN, why.NeverBuilt()),
+    (Kind.RUN, CHANGED),
+    (Kind.RUN, FOLLOWS),
+    (Kind.RUN, why.Doubtful("r-1")),
+    (Kind.REUSE, why.BuiltBefore("r-1", "ada@host", "2026")),
+    (Kind.BLOCKED, blocks.UpstreamBlocked("a_00000000")),
+    (Kind.BLOCKED, blocks.UpstreamBlocked("b_00000000")),
+]
+
+
+@given(st.lists(st.tuples(_NAMES, st.sampled_from(_REASONS)), min_size=40, max_size=160), st.data())
+def test_lines_that_are_merged_at_once_are_those_of_a_row_for_each_target(
+    make: Callable[..., Targets], decided: list[tuple[str, tuple[Kind, why.Reason]]], data: Any
+) -> None:
+    """Else a plan of many steps says something else than one of few."""
+    is_numbered = data.draw(st.booleans())  # else names repeat
+    steps = [
+        StepSpec(
+            f"{name}{i}" if is_numbered else name,
+            fn=print,
+            hash_attrs={"i": i},
+            declared=("pipeline.py", i % 3),
+        )
+        for i, (name, _) in enumerate(decided)
+    ]
+    targets = make(*steps)
+    decisions = [Decision(i, *reason) for i, (_, reason) in enumerate(decided)]
+    plan = Plan(targets, targets.requested, tuple(decisions), frozenset(), Snapshot())
+    estimate, again = estimate_plan({}, targets.deps, 1), ("to build it", "marin-build apply")
+    at_once = show(plan, "p-1", again, estimate, {})
+    assert at_once == show(plan, "p-1", again, estimate, {}, place_of=lambda _step: "")

@@ -150,7 +150,7 @@ def test_states_are_those_of_status() -> None:
     assert {t.name: t.state.state for t in found.targets} == {
         "a": State.RUNNING,
         "b": State.FAILED,
-        "c": State.CUT_SHORT,
+        "c": State.INTERRUPTED,
         "d": State.UNREADABLE,
         "e": State.NOT_BUILT,
         "f": State.RUNNING,

@@ -285,3 +285,16 @@ def test_each_step_of_one_function_shows_its_own_value() -> None:
         """
     shown = [dict(error.facts)["then"] for error in late_bindings(_steps(text))]
     assert shown == ["0", "1"]
+
+
+def test_functions_of_one_code_in_two_modules_read_their_own_values() -> None:
+    """What functions of one code share is found once: not for those of another module."""
+    code = compile("def f(output): return SIZE", "shared.py", "exec")
+    modules: list[dict[str, Any]] = [{"SIZE": 1}, {"SIZE": 2}]
+    for module in modules:
+        exec(code, module)
+    steps = [StepSpec(f"s{i}", fn=module["f"]) for i, module in enumerate(modules)]
+    assert [each.then for made in steps for each in made.captured] == [1, 2]
+    modules[0]["SIZE"] = 3
+    again = StepSpec("again", fn=modules[0]["f"])
+    assert [each.then for each in again.captured] == [3]

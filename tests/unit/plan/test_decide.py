@@ -218,7 +218,9 @@ def test_the_plan_follows_the_rules_on_every_graph(
     assert sum(counts.values()) == len(model.within)
     pruned = [i for i in model.within if model.kind(i) is None]
     assert counts["pruned"] == plan.pruned == len(pruned)
-    assert plan.to_build == [d.index for d in plan.decisions if d.kind.value in {"run", "wait"}]
+    assert plan.to_build == tuple(
+        d.index for d in plan.decisions if d.kind.value in {"run", "wait"}
+    )
     assert [d.index for d in plan.decisions] == sorted(d.index for d in plan.decisions)
 
 

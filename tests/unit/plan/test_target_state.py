@@ -28,7 +28,7 @@ LAST = LastAttempt(2, 1, "no", "ada@far", None)
         (Observed("RUNNING", lease=HELD, gone=True), TargetState(State.GONE, HELD)),
         (Observed("RUNNING", lease=SEALED), TargetState(State.SEALED, SEALED)),
         (Observed("RUNNING", lease=SEALED, gone=True), TargetState(State.SEALED, SEALED)),
-        (Observed("RUNNING"), TargetState(State.CUT_SHORT)),
+        (Observed("RUNNING"), TargetState(State.INTERRUPTED)),
         (Observed("FAILED", last=LAST), TargetState(State.FAILED, last=LAST)),
         (Observed("DEP_FAILED"), TargetState(State.FAILED)),
         (Observed("SUCCESS", damage=DAMAGE), TargetState(State.UNREADABLE, damage=DAMAGE)),

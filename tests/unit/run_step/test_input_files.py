@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from marin_build.protocol.tombstone import Tombstone
 from marin_build.run_step.input_files import Before, Inputs
 from marin_build.store.base import File
 from marin_build.store.local import LocalStore
-from marin_build.workspace.workspace import Workspace
+from marin_build.workspace.workspace import Workspace, current_workspace
 from tests.workspaces import in_workspace
 
 if TYPE_CHECKING:
@@ -40,16 +41,20 @@ def _targets(make: Callable[..., Targets], prefix: str, **options: Any) -> Targe
     return make(StepSpec(name="train", fn=print, deps=[raw], output_path_prefix=prefix))
 
 
-@pytest.fixture
-def local(make: Callable[..., Targets], folder: Path) -> tuple[Path, Inputs]:
+@pytest.fixture(params=["shared disk", "own disk"])
+def local(
+    request: pytest.FixtureRequest, make: Callable[..., Targets], folder: Path
+) -> tuple[Path, Inputs]:
     """Return an output with two files, and what compares it."""
     targets = _targets(make, str(folder / "out"))
+    targets = replace(targets, workspace=current_workspace())
     output = Path(targets.all[RAW].output_path)
     (output / "d").mkdir(parents=True)
     (output / "a").write_text("abc")
     (output / "d" / "b").write_text("de")
     (output / ".executor_status").write_text("SUCCESS")
-    return output, Inputs(LocalStore(), targets, {RAW: FILES})
+    is_own = request.param == "own disk"
+    return output, Inputs(LocalStore(), targets, {RAW: FILES}, is_own_disk=is_own)
 
 
 def _nothing(_output: Path) -> None:
@@ -263,6 +268,7 @@ TOMBSTONE = Tombstone("SUCCESS", "ada", "2026-11-30T10:00:00+00:00", "g-1").enco
 def test_what_is_read_loses_its_tombstone_first(local: tuple[Path, Inputs]) -> None:
     """Else gc deletes the data while the step reads it."""
     output, inputs = local
+    assert isinstance(inputs.look(TRAIN), Before), "for a step before this one"
     (output / ".executor_status").write_bytes(TOMBSTONE)
     assert isinstance(inputs.look(TRAIN), Before)
     assert (output / ".executor_status").read_text() == "SUCCESS"
@@ -274,6 +280,7 @@ def test_nothing_is_built_from_what_gc_deletes(
 ) -> None:
     """Else a step reads a part of its input."""
     output, inputs = local
+    assert isinstance(inputs.look(TRAIN), Before), "for a step before this one"
     (output / ".executor_status").unlink()
     if status is not None:
         (output / ".executor_status").write_text(status)

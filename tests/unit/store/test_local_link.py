@@ -50,11 +50,13 @@ def test_what_a_killed_process_left_is_replaced(tmp_path: Path) -> None:
 
     from marin_build.store import local_link
 
+    replace_link(str(tmp_path / "a"), "../../a_0")
     number = next(local_link._counter)
     local_link._counter = itertools.count(number)
     (tmp_path / f".{os.getpid()}-{number}.tmp").symlink_to("nowhere")
     replace_link(str(tmp_path / "a"), "../../a_1")
     assert os.listdir(tmp_path) == ["a"]
+    assert os.readlink(tmp_path / "a") == "../../a_1"
 
 
 def test_a_link_always_leads_somewhere_while_many_replace_it(tmp_path: Path) -> None:

@@ -79,6 +79,8 @@ def test_a_folder_of_far_more_entries_than_are_asked_for_is_not_listed_to_its_en
     assert few.may_hold(f"{tmp_path}/nothing/status")
     assert not many.may_hold(f"{tmp_path}/nothing/status")
     assert all(many.may_hold(f"{tmp_path}/{number}/status") for number in range(100))
+    assert many.may_be(f"{tmp_path}/7")
+    assert not many.may_be(f"{tmp_path}/nothing")
 
 
 def test_listings_end_where_every_output_has_a_folder_above_of_its_own(tmp_path: Path) -> None:

@@ -124,6 +124,6 @@ def test_what_ran_when_a_run_died_is_told_anew() -> None:
     watch.number = 2
     later = watch.since(1)
     assert later["run"]["outcome"] == "died"
-    assert later["targets"]["b_11111111"] == {"state": "cut short"}
+    assert later["targets"]["b_11111111"] == {"state": "interrupted"}
     assert later["run"]["to_build"] == 7
     assert not watch.take(died.look()), "nothing is sent that is not new"

@@ -10,9 +10,12 @@ import pytest
 from marin_build.apply import events
 from marin_build.apply.journal import event_line, parse_entries
 from marin_build.apply.run_summary import GrowingSummary
-from marin_build.emit.graph.picture import STATES
+from marin_build.emit.graph.details import About
+from marin_build.emit.graph.page_data import page_data
+from marin_build.emit.graph.picture import STATES, Node, Picture
 from marin_build.plan import outcomes
-from marin_build.ui.target_states import LIVE_STATES, PLANNED, as_live, state_facts
+from marin_build.ui.target_states import LIVE_STATES, PLANNED, state_facts
+from tests.page_reader import nodes_in
 
 if TYPE_CHECKING:
     from marin_build.apply.events import Event
@@ -39,15 +42,15 @@ def facts(*told: Event, is_over: bool = False) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("told", "state", "when_over"),
     [
-        ([BEGUN], "running", "cut short"),
-        ([BEGUN, JOB], "queued", "cut short"),
+        ([BEGUN], "running", "interrupted"),
+        ([BEGUN, JOB], "queued", "interrupted"),
         ([BEGUN, JOB, events.JobMoved("b", "b_1", "slurm:7", "running", "", "n1")], "running",
-         "cut short"),
+         "interrupted"),
         ([BEGUN, ended(outcomes.Succeeded(1, 0.5))], "built", "built"),
         ([ended(outcomes.Reused())], "reused", "reused"),
         ([BEGUN, ended(FAILED)], "failed", "failed"),
         ([BEGUN, ended(AGAIN)], "waiting", "failed"),
-        ([BEGUN, ended(FAILED), BEGUN], "running", "cut short"),
+        ([BEGUN, ended(FAILED), BEGUN], "running", "interrupted"),
         ([BEGUN, ended(outcomes.Stopped("its lease was lost"))], "stopped", "stopped"),
         ([BEGUN, ended(outcomes.Interrupted())], "interrupted", "interrupted"),
         ([ended(outcomes.Blocked("a"))], "blocked", "blocked"),
@@ -80,9 +83,10 @@ def test_a_long_message_is_cut() -> None:
 
 def test_every_state_of_a_plan_has_one_of_a_run() -> None:
     assert set(PLANNED) == set(STATES)
-    data = {"states": list(STATES), "nodes": [{"state": i, "id": s} for i, s in enumerate(STATES)]}
-    live = as_live(data, STATES)
-    assert live["states"] == list(LIVE_STATES)
-    shown = {node["id"]: LIVE_STATES[node["state"]] for node in live["nodes"]}
+    nodes = tuple(Node(state, state, state, "", (), "", is_command=False) for state in STATES)
+    picture = Picture(nodes, ())
+    data = page_data(picture, About(title="t"), (), states=LIVE_STATES, shown=PLANNED)
+    assert data["states"] == list(LIVE_STATES)
+    shown = {node["name"]: LIVE_STATES[node["state"]] for node in nodes_in(data)}
     assert shown == dict(PLANNED)
     assert LIVE_STATES[0] == "reused", "the scripts of the page take the first state for done"

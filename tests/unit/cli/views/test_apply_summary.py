@@ -33,7 +33,7 @@ LONG = replace(SHORT, seconds=205.0, saved_seconds=7500.0, slowest=SLOWEST, crit
         ({"saved_seconds": 7500.0}, "2 built, 30 reused in 3.0 s; reuse saved 2 h 5 min"),
         ({"failed": 1, "blocked": 4, "not_started": 2, "reused": 0},
          "2 built, 0 reused, 1 failed, 4 blocked, 2 not started in 3.0 s"),
-        ({"stopped": 1, "interrupted": 2}, "2 built, 30 reused, 1 stopped, 2 cut short in 3.0 s"),
+        ({"stopped": 1, "interrupted": 2}, "2 built, 30 reused, 1 stopped, 2 interrupted in 3.0 s"),
     ],
 )  # fmt: skip
 def test_one_line_says_what_became_of_the_targets(changes: dict[str, Any], expected: str) -> None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
-import json
 import re
 from typing import TYPE_CHECKING
 
 from marin_build.emit.graph.details import About, Details
 from marin_build.emit.graph.live import LiveTarget
-from marin_build.emit.graph.page import as_html, page_data
+from marin_build.emit.graph.page import as_html, page_script
 from marin_build.emit.graph.picture import Node, Picture
 from marin_build.emit.templates import Templates
+from tests.page_reader import data_in
 
 if TYPE_CHECKING:
     from marin_build.workspace.workspace import Workspace
@@ -54,9 +54,9 @@ def test_data_cannot_end_the_block_it_stands_in(workspace: Workspace) -> None:
     page.encode()  # no half of a surrogate pair is left
     (data,) = re.findall('<script id="data" type="application/json">(.*?)</script>', page)
     assert not set("<>&\u2028\u2029") & set(data)
-    document = json.loads(data)
-    assert document["nodes"][1]["about"] == ODD
-    assert document["texts"] == ["built", ODD]
+    nodes = data_in(page)["nodes"]
+    assert nodes[1]["about"] == ODD
+    assert [node["why"] for node in nodes] == ["built", ODD]
     assert page.count("</script>") == 2
 
 
@@ -70,18 +70,19 @@ def test_the_page_is_small_and_names_no_other_place(workspace: Workspace) -> Non
     }  # fmt: skip
 
 
-def test_what_is_empty_is_left_out() -> None:
-    data = page_data(PICTURE, About(title="t"), ())
-    assert data["nodes"][0] == {
-        "id": "raw_1", "name": "raw", "state": 0, "why": 0, "kind": "command"
-    }  # fmt: skip
-    assert data["nodes"][1]["deps"] == [0]
-    assert data["nodes"][1]["word"] == "'a b_2'", "as a shell reads it"
-
-
 def test_what_an_attribute_calls_a_secret_is_left_out(workspace: Workspace) -> None:
     """Else a page that is mailed around holds the password of which the plan warns."""
     details = [Details(), Details(attributes={"db": {"api_key": "hunter2"}})]
     page = as_html(PICTURE, About(title="t"), details, Templates(workspace))
     assert "hunter2" not in page
-    assert '"api_key":"[secret]"' in page
+    assert data_in(page)["nodes"][1]["attrs"] == {"db": {"api_key": "[secret]"}}
+
+
+def test_no_two_scripts_declare_the_same_name(workspace: Workspace) -> None:
+    """All are one function: the later declaration would silently win in both files."""
+    live = ("ui/live_states", "ui/following", "ui/run_bar", "ui/live_graph")
+    script = page_script(Templates(workspace), live).partition('"use strict";')[2]
+    names = re.findall(r"^(?:function|const|let|class) (\w+)", script, re.MULTILINE)
+    assert len(names) > 100
+    assert sorted(set(names)) == sorted(names)
+    assert not re.search(r"^ *//", script, re.MULTILINE), "comments stay behind"

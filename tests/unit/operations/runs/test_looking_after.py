@@ -122,7 +122,7 @@ def test_what_is_tainted_is_known_before_it_is_marked(built: Loaded) -> None:
     def refuse(found: TaintedTargets) -> None:
         assert found.roots == {raw: (raw,), end: (raw,)}
         assert found.ends == ("end",)
-        assert found.plan.to_build == [raw, end]
+        assert found.plan.to_build == (raw, end)
         raise InterruptedError
 
     with pytest.raises(InterruptedError):

@@ -1,0 +1,286 @@
+"""Load a pipeline and note all that the load looks at, or why that cannot be known."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from marin_build.analysis import asked_variables, audit_hook, questions
+from marin_build.analysis.callers import owner_of
+from marin_build.analysis.observations import NotKept, Observations
+from marin_build.analysis.replaced_functions import Replacements
+from marin_build.analysis.searched_folders import (
+    PACKAGE,
+    InstalledFiles,
+    SearchedFolder,
+    folder_stamp,
+    number_of_stamps,
+    searched,
+)
+from marin_build.analysis.searching import SearchedModules, folders_with_names, source_of
+from marin_build.analysis.unsteady_code import unsteady_place
+from marin_build.analysis.watch import Watch
+from marin_build.text.readable import printable
+from marin_build.workspace.file_stamps import DISTRUST_NS, FileStamp, lasts, stamp_now
+from marin_build.workspace.workspace import relative_to
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from types import ModuleType
+
+    from marin_build.analysis.questions import Answer
+    from marin_build.pipeline.load import Pipeline
+
+_KEY_BYTES = 32
+_ALWAYS_READ = ("/etc/localtime", "/etc/passwd")
+"""Files that C libraries read without a word: the time zone, and the homes of users."""
+
+
+class ObservedLoad:
+    """A load that is, or was, observed.
+
+    Args:
+        watch: notes what it looks at.
+        given: what it was given.
+        salt: the key of digests.
+
+    """
+
+    def __init__(self, watch: Watch, given: Mapping[str, str], salt: bytes) -> None:
+        self._watch, self._given, self._salt = watch, dict(given), salt
+        self._modules_before = self._modules_after = dict(sys.modules)
+        self._surroundings = questions.surroundings()
+        self._search_path = list(sys.path)
+        self._all_variables = questions.answer_now(questions.VARIABLES, "", salt)
+        self._always = {name: os.environ.get(name) for name in asked_variables.ALWAYS_ASKED}
+        self._is_over = False
+        if getattr(sys.modules.get("platform"), "_uname_cache", None) is not None:
+            watch.called.add("uname")  # it does not ask again
+
+    def new_modules(self) -> list[tuple[str, ModuleType]]:
+        """Return the modules that were imported since, by their names."""
+        before = self._modules_before
+        return [
+            (name, module)
+            for name, module in self._modules_after.items()
+            if before.get(name) is not module
+        ]
+
+    def end(self) -> None:
+        """Observe nothing any more."""
+        self._modules_after = dict(sys.modules)
+        self._is_over = True
+
+    def result(self, pipeline: Pipeline) -> Observations | NotKept:
+        """Return what the load looked at, after the block has ended without an error.
+
+        Args:
+            pipeline: what was loaded.
+
+        """
+        assert self._is_over
+        watch = self._watch
+        if watch.refused is None:
+            self._refuse_what_was_there(pipeline)
+        if watch.refused is None and (found := unsteady_place(watch.codes, pipeline)) is not None:
+            reason, file, line = found
+            watch.refused = reason, f"{relative_to(file, watch.project)}:{line}"
+        if watch.refused is not None:
+            return NotKept(*watch.refused)
+        files, libraries = self._files()
+        answers = self._answers(files)
+        folders = self._searched()
+        if watch.refused is not None:
+            return NotKept(*watch.refused)
+        return Observations(watch.project, self._salt, answers, libraries, folders)
+
+    def _refuse_what_was_there(self, pipeline: Pipeline) -> None:
+        """Refuse a load that used modules of the project which were imported before it."""
+        if pipeline.program is not None:
+            self._watch.refuse("is declared by a running program", None, pipeline.file)
+            return
+        if owner_of(pipeline.file) != "author":
+            reason = "is installed, so that its code cannot be told from that of libraries"
+            self._watch.refuse(reason, None, pipeline.file)
+            return
+        folders = tuple({self._watch.project + os.sep, os.path.dirname(pipeline.file) + os.sep})
+        for name, module in self._modules_before.items():
+            file = _variables_of(module).get("__file__")
+            if not isinstance(file, str) or name == "__main__" or not file.startswith(folders):
+                continue
+            if self._modules_after.get(name) is module and owner_of(file) == "author":
+                self._watch.refuse("uses a module that was imported before it", None, file)
+                return
+
+    def _files(self) -> tuple[dict[str, Answer], dict[str, InstalledFiles]]:
+        """Return the files that were read: others' by path, and libraries' by folder.
+
+        What was written since shortly before the load is refused: it is not known what was read.
+        """
+        watch = self._watch
+        own: dict[str, Answer] = {
+            file: questions.answer_now(questions.FILE, file, b"") for file in _ALWAYS_READ
+        }
+        installed: dict[str, InstalledFiles] = {}
+        for folder, names in _by_folder({*watch.files, *self._module_files()}).items():
+            owner = owner_of(f"{folder}/_.py")
+            if owner in ("python", "imports"):
+                continue
+            stamps = [stamp_now(f"{folder}/{name}") for name in names]
+            for name, stamp in zip(names, stamps, strict=True):
+                file = f"{folder}/{name}"
+                if not lasts(stamp, watch.began):
+                    watch.refuse("reads a file that was written just before", None, file)
+                elif watch.files.get(file, stamp) != stamp:
+                    watch.refuse("reads a file that was written meanwhile", None, file)
+            if owner == "author":
+                for name, stamp in zip(names, stamps, strict=True):
+                    self._add_file(own, f"{folder}/{name}", stamp)
+            else:
+                installed[folder] = InstalledFiles(tuple(names), number_of_stamps(stamps))
+        return own, installed
+
+    def _add_file(self, own: dict[str, Answer], path: str, stamp: FileStamp | None) -> None:
+        own[path] = stamp or questions.answer_now(questions.FILE, path, b"")
+        if own[path] == ("", "other"):
+            self._watch.refuse("reads what is no file of a disk", None, path)
+
+    def _module_files(self) -> Iterator[str]:
+        """Yield the files of all modules: a library may have been imported by this program."""
+        compiled: set[object] = set()
+        for name, module in self._modules_after.items():
+            kept = _variables_of(module)
+            file = kept.get("__file__")
+            if name != "__main__" and isinstance(file, str) and file.startswith("/"):
+                compiled.add(kept.get("__cached__"))
+                yield file
+        for path in self._watch.imported:
+            if path not in compiled:
+                yield source_of(path)
+
+    def _answers(self, files: dict[str, Answer]) -> dict[str, dict[str, Answer]]:
+        watch, salt = self._watch, self._salt
+        variables = {**self._always, **watch.variables}
+        found: dict[str, dict[str, Answer]] = {
+            questions.SURROUNDINGS: dict(self._surroundings),
+            questions.GIVEN: {
+                name: questions.digest(salt, name, value) for name, value in self._given.items()
+            },
+            questions.VARIABLE: {
+                name: questions.variable_digest(salt, name, value)
+                for name, value in variables.items()
+            },
+            questions.DISTRIBUTIONS: {
+                folder: questions.answer_now(questions.DISTRIBUTIONS, folder, salt)
+                for folder in {*self._search_path, *watch.distributions}
+                if os.path.isabs(folder)
+            },
+            questions.CALLED: {name: questions.answer_of(name, salt) for name in watch.called},
+            questions.FILE: files,
+            **watch.answers,
+        }
+        if "getcwd" in watch.called:
+            found[questions.CALLED]["getcwd"] = questions.digest(salt, repr(watch.folder))
+        if watch.reads_all_variables:
+            found[questions.VARIABLES] = {"": self._all_variables}
+        for folder, with_kinds in watch.folders.items():
+            kind = questions.ENTRIES if with_kinds else questions.NAMES
+            found.setdefault(kind, {})[folder] = questions.answer_now(kind, folder, salt)
+            if self._changed_meanwhile(folder):
+                watch.refuse("lists a folder that was changed just before", None, folder)
+        return {kind: dict(sorted(asked.items())) for kind, asked in sorted(found.items()) if asked}
+
+    def _changed_meanwhile(self, folder: str) -> bool:
+        try:
+            found = os.stat(folder)
+        except OSError:
+            return False
+        return self._watch.began - max(found.st_mtime_ns, found.st_ctime_ns) <= DISTRUST_NS
+
+    def _searched(self) -> dict[str, SearchedFolder]:
+        trusted_before = self._watch.began - DISTRUST_NS
+        found: dict[str, SearchedFolder] = {}
+        for folder, names in folders_with_names(self._watch.searches, self._watch.folder).items():
+            is_package = folder not in sys.path and owner_of(f"{folder}/x.py") == "library"
+            stamp = folder_stamp(folder) if is_package else None
+            if stamp is not None and max(stamp[:2]) < trusted_before:
+                found[folder] = SearchedFolder((), (), stamp)  # of its own package alone
+            else:
+                found[folder] = searched(folder, names, trusted_before)
+        for folder, each in list(found.items()):
+            for entry in each.found:  # a folder that was no package may become one
+                inner = os.path.join(folder, entry)
+                known = found[inner].names if inner in found else ()
+                is_listed = inner not in found or (known and PACKAGE not in known)
+                if "." not in entry and is_listed and os.path.isdir(inner):
+                    found[inner] = searched(inner, {PACKAGE, *known}, trusted_before)
+        return found
+
+
+def _variables_of(module: object) -> Mapping[str, object]:
+    """Return the variables of a module, without loading one that waits until it is used."""
+    try:
+        found = object.__getattribute__(module, "__dict__")
+    except AttributeError:  # a program may keep anything among the modules
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _by_folder(paths: Iterable[str]) -> dict[str, list[str]]:
+    """Return folder -> the names of files in it, both in order."""
+    found: dict[str, list[str]] = {}
+    for path in sorted(paths):
+        folder, _, name = path.rpartition("/")
+        found.setdefault(folder, []).append(name)
+    return found
+
+
+@contextmanager
+def observed_load(
+    project: str,
+    given: Mapping[str, str],
+    *,
+    salt: bytes | None = None,
+    clock: Callable[[], int] = time.time_ns,
+) -> Iterator[ObservedLoad]:
+    """Note what the block looks at, which loads a pipeline in this thread.
+
+    Args:
+        project: its absolute folder.
+        given: what decides what is loaded, and with which parameters, by a name in words; of the
+            values only digests are kept.
+        salt: the key of digests: of earlier observations, to compare with them; None: a new one.
+        clock: returns the time in ns since the epoch: what was written just before is not trusted.
+
+    """
+    salt = salt or os.urandom(_KEY_BYTES)
+    watch = Watch(project, clock())
+    load = ObservedLoad(watch, given, salt)
+    if audit_hook.is_observing():
+        watch.refuse("is loaded while another load is observed", None)
+        yield load
+        load.end()
+        return
+    replacements, finder = Replacements(), SearchedModules()
+    if not asked_variables.start():
+        watch.refuse("runs in a program that has replaced `os.environ`", None)
+    replacements.put_in()
+    finder.put_in()
+    audit_hook.start(watch)
+    try:
+        yield load
+    finally:
+        audit_hook.stop()
+        finder.take_out()
+        replacements.take_out()
+        asked_variables.stop()
+        load.end()
+        replacements.forget_in(module for _, module in load.new_modules())
+
+
+def described(found: NotKept) -> str:
+    """Return a sentence on why a load is not kept, for people."""
+    return f"not cached: {printable(found.where)} {printable(found.reason)}"
