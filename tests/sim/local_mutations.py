@@ -263,26 +263,31 @@ OF_LOCAL_DISKS: tuple[Mutation, ...] = (
     look_for_no_note,
     find_work_by_its_log_alone,
     forget_half_an_announcement,
+    begin_after_a_long_sleep,
+    announce_over_a_status,
+    trust_the_open_file,
 )
 RARE_OF_LOCAL_DISKS: dict[Mutation, int] = {
+    forget_own_locks: 80,
+    forget_half_an_announcement: 1_060,
     succeed_beside_a_lease: 100,
-    replace_the_record: 1_690,
+    replace_the_record: 3_350,
     judge_by_process_alone: 50,
-    trust_any_lock: 480,
-    look_for_no_note: 340,
-    find_work_by_its_log_alone: 340,
+    trust_any_lock: 560,
+    look_for_no_note: 370,
+    find_work_by_its_log_alone: 510,
+    trust_the_open_file: 1_930,
+    announce_over_a_status: 3_440,
+    begin_after_a_long_sleep: 2_270,
 }
 """Seeds at which to begin to look, as `mutations.RARE`."""
 BY_CHANCE: tuple[Mutation, ...] = (
     replace_success,
     create_success_without_the_folder_lock,
-    announce_over_a_status,
     never_announce,
-    trust_the_open_file,
     forget_the_mark,
     do_not_wait_for_the_mark,
     keep_the_session_s_locks,
-    begin_after_a_long_sleep,
 )
 """What no schedule in a thousand notices, since something else keeps others out, too: the note, the
 lock on the log, the process of the holder. No test waits for that."""
