@@ -251,31 +251,43 @@ def begin_after_a_long_sleep(patch: pytest.MonkeyPatch) -> None:
 OF_LOCAL_DISKS: tuple[Mutation, ...] = (
     take_without_a_lock,
     build_without_a_look,
-    replace_success,
     succeed_beside_a_lease,
-    create_success_without_the_folder_lock,
     unlock_before_success,
     record_after_success,
     replace_the_record,
     prove_nothing,
-    announce_over_a_status,
-    never_announce,
     tick_while_it_ends,
-    trust_the_open_file,
     forget_own_locks,
-    forget_the_mark,
-    do_not_wait_for_the_mark,
     judge_by_process_alone,
     trust_any_lock,
     look_for_no_note,
     find_work_by_its_log_alone,
-    keep_the_session_s_locks,
     forget_half_an_announcement,
     begin_after_a_long_sleep,
+    announce_over_a_status,
+    trust_the_open_file,
 )
 RARE_OF_LOCAL_DISKS: dict[Mutation, int] = {
+    forget_own_locks: 80,
+    forget_half_an_announcement: 1_060,
     succeed_beside_a_lease: 100,
-    look_for_no_note: 340,
+    replace_the_record: 3_350,
     judge_by_process_alone: 50,
+    trust_any_lock: 560,
+    look_for_no_note: 370,
+    find_work_by_its_log_alone: 510,
+    trust_the_open_file: 1_930,
+    announce_over_a_status: 3_440,
+    begin_after_a_long_sleep: 2_270,
 }
 """Seeds at which to begin to look, as `mutations.RARE`."""
+BY_CHANCE: tuple[Mutation, ...] = (
+    replace_success,
+    create_success_without_the_folder_lock,
+    never_announce,
+    forget_the_mark,
+    do_not_wait_for_the_mark,
+    keep_the_session_s_locks,
+)
+"""What no schedule in a thousand notices, since something else keeps others out, too: the note, the
+lock on the log, the process of the holder. No test waits for that."""
