@@ -15,7 +15,6 @@ from marin_build.store import kernel_locks
 from tests.sim.local_truth import Execution, Said, Truth
 
 if TYPE_CHECKING:
-
     from marin_build.store.base import Blob
     from tests.sim.machine import Description, Machine
     from tests.sim.world import Actor, World
