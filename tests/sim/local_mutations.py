@@ -265,18 +265,16 @@ OF_LOCAL_DISKS: tuple[Mutation, ...] = (
     forget_half_an_announcement,
     begin_after_a_long_sleep,
     announce_over_a_status,
-    trust_the_open_file,
 )
 RARE_OF_LOCAL_DISKS: dict[Mutation, int] = {
     forget_own_locks: 80,
-    forget_half_an_announcement: 1_060,
+    forget_half_an_announcement: 1_740,
     succeed_beside_a_lease: 100,
     replace_the_record: 3_350,
     judge_by_process_alone: 50,
     trust_any_lock: 560,
     look_for_no_note: 370,
     find_work_by_its_log_alone: 510,
-    trust_the_open_file: 1_930,
     announce_over_a_status: 3_440,
     begin_after_a_long_sleep: 2_270,
 }
@@ -285,6 +283,7 @@ BY_CHANCE: tuple[Mutation, ...] = (
     replace_success,
     create_success_without_the_folder_lock,
     never_announce,
+    trust_the_open_file,
     forget_the_mark,
     do_not_wait_for_the_mark,
     keep_the_session_s_locks,

@@ -75,7 +75,11 @@ class LocalJudge:
                 truth.is_mixed = True  # neither knew of the other, nor cleared what that left
         if not execution.has_lock():
             self._violate(execution.output, f"{execution.nonce} begins without its lock")
-        if truth.built_by and not execution.forced and not execution.slept_before_it_began():
+        # An older version came and went since it took the lock, and it has not announced yet.
+        was_beside = abs(truth.older_at - execution.claimed) < FIRST_SECOND
+        truth.is_mixed |= was_beside
+        may_begin = execution.forced or was_beside or execution.slept_before_it_began()
+        if truth.built_by and not may_begin:
             self._violate(execution.output, f"{execution.nonce}: what is committed is built again")
         if execution.forced:
             truth.built_by = ""
