@@ -81,6 +81,45 @@ class Observations:
             or self._changed_folder()
         )
 
+    def joined(self, other: Observations) -> Observations | None:
+        """Return what either of two loads of a pipeline looked at; None if they saw something else.
+
+        What a library looks at when it is imported, only a load sees that imports it first: another
+        command may have imported it before. So the questions of two loads may differ, and those of
+        both count from then on. The answers to the same questions, and the files of the author that
+        were read, must be the same.
+
+        Args:
+            other: what the later load looked at.
+
+        """
+        if self.salt != other.salt or self._own() != other._own():
+            return None
+        answers: dict[str, dict[str, Answer]] = {}
+        for kind in self.answers.keys() | other.answers.keys():
+            one, two = self.answers.get(kind, {}), other.answers.get(kind, {})
+            if any(two.get(subject, answer) != answer for subject, answer in one.items()):
+                return None
+            answers[kind] = {**one, **two}
+        libraries, searched = {**self.libraries, **other.libraries}, dict(self.searched)
+        for folder in self.libraries.keys() & other.libraries.keys():
+            both = self.libraries[folder].joined(other.libraries[folder], folder)
+            if both is None:
+                return None
+            libraries[folder] = both
+        for folder, each in other.searched.items():
+            found = searched[folder].joined(each) if folder in searched else each
+            if found is None:
+                return None
+            searched[folder] = found
+        return Observations(other.project, other.salt, answers, libraries, searched)
+
+    def _own(self) -> tuple[object, ...]:
+        """Return what must be the same in two loads of one pipeline."""
+        start = self.project + os.sep
+        files = {file for file in self.answers.get(questions.FILE, {}) if file.startswith(start)}
+        return files, self.answers.get(GIVEN), self.answers.get(SURROUNDINGS)
+
     def json_values(self) -> dict[str, Any]:
         """Return it as JSON values."""
         return {

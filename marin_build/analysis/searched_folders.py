@@ -52,6 +52,24 @@ class SearchedFolder:
             return None
         return min(set(found) ^ set(self.found))
 
+    def joined(self, other: SearchedFolder) -> SearchedFolder | None:
+        """Return what was looked for in either of two loads; None if they found something else."""
+        if not (self.names and other.names):
+            by_stamp = self if not self.names else other
+            return by_stamp if self.stamp == other.stamp else None
+        if TAKEN_NAMES not in (*self.names, *other.names):
+            shared = {*self.names} & {*other.names}
+            if _of_names(self.found, shared) != _of_names(other.found, shared):
+                return None
+        elif {*self.found} ^ {*other.found}:
+            return None
+        names = tuple(sorted({*self.names, *other.names}))
+        return SearchedFolder(names, tuple(sorted({*self.found, *other.found})), other.stamp)
+
+
+def _of_names(found: Iterable[str], names: Collection[str]) -> list[str]:
+    return [each for each in found if each.partition(".")[0] in names]
+
 
 def folder_stamp(folder: str) -> FolderStamp:
     """Return what tells whether something came to a folder or left it."""
@@ -109,6 +127,16 @@ class InstalledFiles:
         return number_of_stamps([stamp_now(f"{folder}/{name}") for name in self.names]) == (
             self.stamps
         )
+
+    def joined(self, other: InstalledFiles, folder: str) -> InstalledFiles | None:
+        """Return the files that were read in either of two loads; None if one has changed."""
+        if self == other:
+            return self
+        if not (self.are_unchanged(folder) and other.are_unchanged(folder)):
+            return None
+        names = tuple(sorted({*self.names, *other.names}))
+        stamps = [stamp_now(f"{folder}/{name}") for name in names]
+        return InstalledFiles(names, number_of_stamps(stamps))
 
 
 def number_of_stamps(stamps: Iterable[FileStamp | None]) -> int:

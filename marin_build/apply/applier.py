@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
+from marin_build.apply.books import Books
 from marin_build.apply.build_loop import GRACE_AFTER_KILL, GRACE_OF_GANG, BuildLoop
 from marin_build.apply.devices import NOTHING_QUEUED, Devices
 from marin_build.apply.events import ApplyFinished, ApplyStarted, StillRunning, Warned
@@ -87,7 +88,7 @@ class Applier:
         devices = Devices(capacity, plan.targets, to_build, jobs, queued)
         jobs += min(len(queued.engines), sum(queued.most.values()))
         self._schedule = Schedule(to_build, plan.targets.deps, expected, devices.limits)
-        self._loop = BuildLoop(
+        books = Books(
             plan.targets.all,
             self._schedule,
             isolation,
@@ -96,9 +97,14 @@ class Applier:
             max_failures=max_failures,
             fail_fast=fail_fast,
             once=once,
-            tend=self._look_around,
-            grace_after_kill=GRACE_AFTER_KILL if session.launch is None else GRACE_OF_GANG,
             on_event=on_event,
+        )
+        self._loop = BuildLoop(
+            books,
+            isolation,
+            tend=self._look_around,
+            deliver=delivery.deliver if delivery is not None else lambda _now: None,
+            grace_after_kill=GRACE_AFTER_KILL if session.launch is None else GRACE_OF_GANG,
         )
 
     def run(self) -> ApplyFinished:
@@ -146,8 +152,6 @@ class Applier:
             due.append(self._report_at)
         if self._printed is not None:
             due.append(self._printed.look(now))
-        if self._delivery is not None and (again := self._delivery.deliver(now)) is not None:
-            due.append(again)
         return min(due, default=None)
 
     def _tell_news(self) -> None:

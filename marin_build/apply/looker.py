@@ -91,6 +91,10 @@ class Looker:
         """Look no sooner than after the usual pause: what is there is known."""
         self._due = max(self._due, now + LOOK_AGAIN_AFTER)
 
+    def look_within(self, now: float, seconds: float) -> None:
+        """Look again soon: who holds a target is about to end, or to say so."""
+        self._due = min(max(self._due, now), now + seconds)
+
     def views(self) -> Iterator[View]:
         """Yield what was seen since the last call."""
         while True:

@@ -6,7 +6,8 @@ import heapq
 from typing import TYPE_CHECKING
 
 from marin_build.apply.events import StepWaiting
-from marin_build.apply.looker import Looker
+from marin_build.apply.looker import LOOK_AGAIN_AFTER, Looker
+from marin_build.pauses import doubled
 from marin_build.pipeline.retries import Tries
 from marin_build.protocol.look import Seen, Watch
 from marin_build.protocol.state_machine import Event as Sight
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from marin_build.run_step.session import Session
 
 
+_FIRST_PAUSE = 0.02
+"""Seconds until the first look at a target that only the kernel's lock keeps."""
 REPORT_WAITING_EVERY = 20.0
 """Seconds between two messages about the same target that another run builds."""
 
@@ -67,6 +70,7 @@ class Holders:
         self._watched: dict[int, Watch] = {}
         self._lost: dict[int, float] = {}  # since when the store showed nothing of a target
         self._report_at: dict[int, float] = {}
+        self._unannounced: dict[int, int] = {}  # how often it was met without a lease
 
     @property
     def next_look(self) -> float:
@@ -79,7 +83,19 @@ class Holders:
         return watch.version if watch is not None and watch.is_stale(now) else ""
 
     def met(self, index: int, lease: Lease, version: str, now: float) -> None:
-        """Take note that a worker found a target held; the worker has reported its slot free."""
+        """Take note that a worker found a target held; the worker has reported its slot free.
+
+        Args:
+            index: which target.
+            lease: its holder's.
+            version: that of the lease; empty: the holder has only the kernel's lock so far.
+            now: seconds of the monotonic clock.
+
+        """
+        if not version:  # only the kernel's lock is held so far: it is over soon, or is announced
+            tries = self._unannounced[index] = self._unannounced.get(index, 0) + 1
+            self._looker.look_within(now, doubled(tries, _FIRST_PAUSE, LOOK_AGAIN_AFTER))
+            return
         self._report_at.pop(index, None)
         self._watch(index, lease, version, now)
         self._looker.put_off(now)

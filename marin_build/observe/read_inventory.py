@@ -22,6 +22,7 @@ from marin_build.plan.payload_diff import dependency_name
 from marin_build.plan.snapshot import Observed
 from marin_build.plan.target_state import target_state
 from marin_build.protocol import layout
+from marin_build.protocol.builder_note import note_of
 from marin_build.protocol.latest import read_pointers
 from marin_build.protocol.lease import parse_lease
 from marin_build.protocol.living_work import living_work
@@ -212,7 +213,12 @@ def _read_leases(store: Store, host: Host, seen: dict[str, Observed]) -> None:
     """Read the leases of outputs that are not built."""
     held = [path for path, each in seen.items() if each.status != STATUS_SUCCESS]
     blobs, _ = read_each(store, [f"{path}/{layout.LEASE}" for path in held])
-    for path, blob in zip(held, blobs, strict=True):
+    for path, found in zip(held, blobs, strict=True):
+        blob = found
+        if blob is None and seen[path].status is None and store.is_local:
+            # Who builds by the kernel's lock alone has left a note in the place of the record.
+            record = store.get(f"{path}/{layout.RECORD}")
+            blob = record if record is not None and note_of(record.data) else None
         if blob is None or seen[path].damage is not None:
             continue
         file = f"{path}/{layout.LEASE}"

@@ -10,83 +10,19 @@ from __future__ import annotations
 import dis
 import functools
 import types
-from enum import Enum
-from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import MarinBuildError
 from marin_build.identity.attributes import freeze_attributes
 from marin_build.identity.callables import Bound, CountsByName, StandsForFunction
 from marin_build.identity.canonical import canonical_text
-from marin_build.quick_dataclass import dataclass
+from marin_build.pipeline.captured_names import EMPTY, PLAIN, SCALARS, UNSET, Captured, shared_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
-_UNSET: Any = object()
-_EMPTY = types.CellType()
-_SCALARS = (bool, int, float, str, type(None))
-_PLAIN = (*_SCALARS, bytes, tuple, list, dict, frozenset, set, Enum, PurePath, CountsByName)
 _SHOWN = 200
-
-
-class Captured(NamedTuple):
-    """A name that a function reads from around it. A tuple, as a step may have several.
-
-    Args:
-        name: the name.
-        function: of Python; reads it, or has the code and the module of one that does.
-        cell: where its value is; None: in the module of the function.
-        then: the value when the step was declared; none if it had none yet.
-        is_attribute: whether the step has an attribute of that name, and the value was equal.
-
-    """
-
-    name: str
-    function: Any
-    cell: types.CellType | None
-    then: Any
-    is_attribute: bool = False
-
-    @property
-    def now(self) -> Any:
-        """The value that the function would read now."""
-        if self.cell is None:
-            return self.function.__globals__.get(self.name, _UNSET)
-        return _content(self.cell)
-
-
-@dataclass(frozen=True, slots=True)
-class _Shared:
-    """What functions of one code in one module share: steps made in a loop have such functions.
-
-    Args:
-        code, module: of the functions.
-        names: what they may read from their module; attributes of values are among them.
-        cells: the names of their cells; None for one that they assign to (`nonlocal`): that is
-            what a function keeps between its calls, no input of it.
-        globals: what the names of the module stood for last.
-
-    """
-
-    code: types.CodeType
-    module: dict[str, Any]
-    names: frozenset[str]
-    cells: tuple[str | None, ...]
-    globals: tuple[Captured, ...]
-
-    def is_valid_for(self, module: dict[str, Any]) -> bool:
-        """Return whether functions of that module find there what was found last."""
-        for each in self.globals:
-            if module.get(each.name, _UNSET) is not each.then:
-                return False
-        return module is self.module
-
-
-_ASSIGNS = {"STORE_DEREF", "DELETE_DEREF"}
-_MOST_SHARED = 1024
-_shared: dict[int, _Shared] = {}  # by the id of the code, whose hash takes longer than the rest
 
 
 def captured_by(fn: object, attrs: Mapping[str, Any]) -> tuple[Captured, ...]:
@@ -100,7 +36,7 @@ def captured_by(fn: object, attrs: Mapping[str, Any]) -> tuple[Captured, ...]:
     function = fn if type(fn) is types.FunctionType else _function_of(fn)
     if function is None:
         return ()
-    shared = _shared_by(function)
+    shared = shared_by(function)
     named = [] if shared.names.isdisjoint(attrs) else _named(function, shared.names, attrs)
     if function.__closure__ is None and not named:
         return shared.globals
@@ -141,11 +77,11 @@ def is_late(each: Captured, attrs: Mapping[str, Any]) -> bool:
 
     """
     cell = each.cell
-    now = each.now if cell is None or cell == _EMPTY else cell.cell_contents
-    if now is each.then and (not each.is_attribute or isinstance(now, _SCALARS)):
+    now = each.now if cell is None or cell == EMPTY else cell.cell_contents
+    if now is each.then and (not each.is_attribute or isinstance(now, SCALARS)):
         return False  # nearly all; a list that is the same may have other items
     if each.is_attribute:
-        changed = now is not _UNSET and not _agrees(attrs[each.name], now)
+        changed = now is not UNSET and not _agrees(attrs[each.name], now)
     else:
         changed = now is not each.then and _differs(each.then, now) and _was_made_for_it(each)
     return changed and _is_read(each)
@@ -163,45 +99,17 @@ def _function_of(fn: object) -> types.FunctionType | None:
     return fn
 
 
-def _shared_by(function: types.FunctionType) -> _Shared:
-    """Return what the functions of a code share, with the values that their module has now."""
-    code, module = function.__code__, function.__globals__
-    known = _shared.get(id(code))
-    if known is not None and known.is_valid_for(module):
-        return known
-    if len(_shared) >= _MOST_SHARED:
-        _shared.clear()
-    names = _names_in(code)
-    found = [
-        Captured(name, function, None, module[name])
-        for name in sorted(names)
-        if name in module and not name.startswith("__") and isinstance(module[name], _PLAIN)
-    ]
-    assigned = _assigned_by(code)
-    cells = tuple([None if name in assigned else name for name in code.co_freevars])
-    made = _Shared(code, module, names, cells, tuple(found))
-    _shared[id(code)] = made
-    return made
-
-
 def _named(
     function: types.FunctionType, names: frozenset[str], attrs: Mapping[str, Any]
 ) -> list[Captured]:
     """Return the names of the module that are attributes, too."""
     there = function.__globals__
-    found = [Captured(name, function, None, there.get(name, _UNSET)) for name in names & {*attrs}]
+    found = [Captured(name, function, None, there.get(name, UNSET)) for name in names & {*attrs}]
     return [
         Captured(each.name, function, None, each.then, _may_agree(attrs[each.name], each.then))
         for each in found
-        if each.then is _UNSET or isinstance(each.then, _PLAIN)
+        if each.then is UNSET or isinstance(each.then, PLAIN)
     ]
-
-
-@functools.lru_cache(maxsize=1024)  # steps made in a loop have one code
-def _names_in(code: types.CodeType) -> frozenset[str]:
-    """Return the names that code may read from its module; attributes of values are among them."""
-    inner = (const for const in code.co_consts if isinstance(const, types.CodeType))
-    return frozenset(code.co_names).union(*(_names_in(const) for const in inner))
 
 
 def _in_cells(
@@ -214,7 +122,7 @@ def _in_cells(
 
     Args:
         function: has the cells.
-        names: theirs; see `_Shared`.
+        names: theirs; see `Shared`.
         attrs: the attributes of the step in canonical form.
         seen: the functions around it.
 
@@ -223,32 +131,16 @@ def _in_cells(
     for name, cell in zip(names, function.__closure__ or (), strict=True):
         if name is None:
             continue
-        then = _UNSET if cell == _EMPTY else cell.cell_contents
+        then = UNSET if cell == EMPTY else cell.cell_contents
         if name in attrs:
             agrees = attrs[name] is then or _may_agree(attrs[name], then)
             found.append(Captured(name, function, cell, then, agrees))
-        elif then is not _UNSET:
+        elif then is not UNSET:
             found.append(Captured(name, function, cell, then))
         if type(then) is types.FunctionType and id(then) not in seen:
             within = seen | {id(function), id(then)}
-            found += _in_cells(then, _shared_by(then).cells, attrs, within)
+            found += _in_cells(then, shared_by(then).cells, attrs, within)
     return found
-
-
-@functools.lru_cache(maxsize=1024)
-def _assigned_by(code: types.CodeType) -> frozenset[str]:
-    """Return the names around a function that it, or a function in it, assigns to."""
-    names = {each.argval for each in dis.get_instructions(code) if each.opname in _ASSIGNS}
-    inner = (const for const in code.co_consts if isinstance(const, types.CodeType))
-    return (
-        frozenset(names)
-        .intersection(code.co_freevars)
-        .union(*(_assigned_by(const) & set(code.co_freevars) for const in inner))
-    )
-
-
-def _content(cell: types.CellType) -> Any:
-    return _UNSET if cell == _EMPTY else cell.cell_contents  # an empty one gets its value later
 
 
 def _bound_in(fn: object) -> dict[str, Any]:
@@ -267,33 +159,33 @@ def _bound_in(fn: object) -> dict[str, Any]:
 
 
 def _may_agree(attr: Any, value: Any) -> bool:
-    return value is _UNSET or _agrees(attr, value)
+    return value is UNSET or _agrees(attr, value)
 
 
 def _agrees(attr: Any, value: Any) -> bool:
     """Return whether a value is what an attribute says, as itself or as text."""
-    if isinstance(value, _SCALARS) and isinstance(attr, _SCALARS):
+    if isinstance(value, SCALARS) and isinstance(attr, SCALARS):
         return bool(value == attr) or str(value) == str(attr)
     return (text := _text(value)) is not None and text == canonical_text({"": attr})
 
 
 def _contradicts(attr: Any, value: Any) -> bool:
     """Return whether a value is one of the same kind as an attribute, but another one."""
-    kinds: tuple[tuple[type, ...], ...] = (_SCALARS, (list, tuple), (dict,))
+    kinds: tuple[tuple[type, ...], ...] = (SCALARS, (list, tuple), (dict,))
     same = any(isinstance(value, kind) and isinstance(attr, kind) for kind in kinds)
     return same and _text(value) is not None and not _agrees(attr, value)
 
 
 def _differs(then: Any, now: Any) -> bool:
     """Return whether a name stands for something else by now, as far as that can be said."""
-    if now is _UNSET or then is _UNSET:
+    if now is UNSET or then is UNSET:
         return False
     match then, now:
         case CountsByName(), CountsByName():
             return then.exact_name != now.exact_name
         case types.FunctionType(), types.FunctionType():
             return then.__code__ is not now.__code__ or then.__closure__ != now.__closure__
-    if isinstance(then, _SCALARS) and isinstance(now, _SCALARS):
+    if isinstance(then, SCALARS) and isinstance(now, SCALARS):
         return bool(then != now)
     texts = _text(then), _text(now)
     return None not in texts and texts[0] != texts[1]

@@ -10,7 +10,7 @@ from marin_build.pipeline.captured_values import contradictions, shown_value
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from marin_build.pipeline.captured_values import Captured
+    from marin_build.pipeline.captured_names import Captured
 
 
 def refuse_contradictions(step: Any, captured: Iterable[Captured]) -> None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 
 _DEEPEST = 100
+_SHORT = 100
+"""Characters of the longest texts of which is remembered what they hold."""
 _MAY_HOLD = (str, dict, list, tuple)
 """Values that texts may be in; most are numbers, and are passed by."""
 
@@ -85,12 +87,9 @@ def _found(
     """Yield where secrets stand in a value: the path, the last name in it, and its form."""
     match value:
         case str():
-            if _is_allowed(path, name, allowed):
-                return
-            if (form := next(forms_in(value), None)) is not None:
+            form = (_known_form if len(value) <= _SHORT else _form)(name, value)
+            if form is not None and not _is_allowed(path, name, allowed):
                 yield path, name, form
-            elif is_called_secret(name, value):
-                yield path, name, "what is called a secret"
         case dict() if depth < _DEEPEST:
             for key, item in value.items():
                 shown, form = _shown_key(str(key))
@@ -102,6 +101,17 @@ def _found(
             for i, item in enumerate(value):
                 if isinstance(item, _MAY_HOLD):
                     yield from _found(item, f"{path}[{i}]", name, allowed, depth + 1)
+
+
+def _form(name: str, text: str) -> str | None:
+    """Return what secret a text is or holds, by its form or by what it is called; None: none."""
+    if (form := next(forms_in(text), None)) is not None:
+        return form
+    return "what is called a secret" if is_called_secret(name, text) else None
+
+
+_known_form = functools.lru_cache(maxsize=1024)(_form)
+"""The same; the steps of a sweep share most of their texts."""
 
 
 @functools.lru_cache(maxsize=1024)  # the steps of a pipeline mostly share their keys

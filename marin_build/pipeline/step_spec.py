@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from marin_build.pipeline.captured_values import Captured
+    from marin_build.pipeline.captured_names import Captured
     from marin_build.pipeline.command import Command
     from marin_build.pipeline.output_file import OutputFile
     from marin_build.pipeline.resources import ResourceConfig

@@ -115,10 +115,12 @@ class Claimant:
         lock = self.locks.take(self.output) if self.locks is not None else NO_LOCK
         if lock is None:
             return self._held_by_lock()
-        got = None
+        got: Holding | Held | Finished | Foreign | None = None
         try:
-            claimant = replace(self, lease=replace(self.lease, lock=lock.identity))
-            got = claimant._begin(lock) or claimant._acquire(seen, lock)  # noqa: SLF001 - itself
+            got = self._begin(lock)
+            if got is None:
+                claimant = replace(self, lease=replace(self.lease, lock=lock.identity))
+                got = claimant._acquire(seen, lock)  # noqa: SLF001 - itself
             return got
         finally:
             if not isinstance(got, Holding):
@@ -137,9 +139,12 @@ class Claimant:
         """Begin to build by the kernel's lock alone; return None if anything lies there."""
         if self.begin is None or not lock.is_quick:
             return None
-        sent, ours = self.clock(), replace(self.lease, attempt=1)
+        sent, ours = self.clock(), replace(self.lease, lock=lock.identity, attempt=1)
         begun = self.begin(self.output, layout.RECORD, ours.encode())
         if begun is None:
+            return None
+        if not lock.is_in_place():  # who locks what lies there now may not have seen our note
+            begun.take_back()
             return None
         return QuickHolding(
             self.store,

@@ -67,7 +67,8 @@ class QuickHolding(Holding):
 
     def is_there(self) -> bool:
         """Return whether the output has what we wrote beside it."""
-        return self.begun.is_in_place() if self.is_quick else Holding.is_there(self)
+        with self.guard:
+            return self.begun.is_in_place() if self.is_quick else Holding.is_there(self)
 
     def announce(self) -> bool:
         """Write lease and RUNNING, if that is not done; return False if the target is lost.
@@ -77,7 +78,7 @@ class QuickHolding(Holding):
 
         """
         with self.guard:
-            return self.state is not State.QUICK or self._announce()
+            return self._announce() if self.is_quick else self.state is not State.LOST
 
     def renew(self, clock: float, timestamp: float) -> bool:
         """Announce it, or renew the lease; return False if another holder has it by now."""
@@ -112,7 +113,10 @@ class QuickHolding(Holding):
 
     def unlock(self) -> None:
         """Let go of the lock; the attempt is over."""
-        self.begun.close()
+        with self.guard:
+            if self.is_quick:  # it was given up: who finds the note goes on
+                self.state = transition(self.state, Event.OVERTAKEN)
+            self.begun.close()
         Holding.unlock(self)
 
     def _announce(self) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from marin_build.errors import StoppedError
 from marin_build.protocol import layout
 from marin_build.protocol.acquire import record_abandoned
+from marin_build.protocol.builder_note import note_of
 from marin_build.protocol.look import look
 from marin_build.protocol.status import STATUS_RUNNING
 from marin_build.text.moments import moment_text
@@ -54,7 +55,12 @@ def unlock(
 
     """
     seen = look(store, output)
-    lease = seen.lease
+    lease, path, version = seen.lease, f"{output}/{layout.LEASE}", seen.lease_version
+    if lease is None and seen.status is None and store.is_local:
+        # Who builds by the kernel's lock alone leaves a note, in the place of the record.
+        path = f"{output}/{layout.RECORD}"
+        blob = store.get(path)
+        lease, version = (note_of(blob.data), blob.version) if blob is not None else (None, "")
     if lease is None:
         return Unlocked.NONE_HELD
     facts = [
@@ -87,7 +93,7 @@ def unlock(
     record_abandoned(store, output, target, lease, f"unlocked by {who}")
     if lease.is_adopting and seen.status == STATUS_RUNNING:  # it would say that a build began
         store.delete_if(f"{output}/{layout.STATUS}", seen.status_version)
-    if not store.delete_if(f"{output}/{layout.LEASE}", seen.lease_version):
+    if not store.delete_if(path, version):
         raise StoppedError(
             f"the lease on `{target}` changed just now: its holder lives",
             facts=facts,

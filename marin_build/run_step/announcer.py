@@ -67,7 +67,7 @@ class Announcer:
                 return  # the others began later
             try:
                 is_ours = holding.announce()
-            except StoreError:
+            except (StoreError, OSError):
                 continue
             except MarinBuildError:
                 is_ours = False

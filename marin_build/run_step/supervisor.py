@@ -136,7 +136,9 @@ def _disk_failed(session: Session, error: OSError) -> ended.Failed:
 def _acquire(
     session: Session, start: Start, asked_to_end: Callable[[], str]
 ) -> Holding | Held | Finished | Foreign | ended.Outcome:
-    claimant = claimant_of(session, start, may_clear=_may_clear(session, start), begin=begin_folder)
+    # The document of an attempt says in which job of an engine it ran: a start there takes longer.
+    begin = begin_folder if not session.job else None
+    claimant = claimant_of(session, start, may_clear=_may_clear(session, start), begin=begin)
     if session.launch is None:
         return claimant.acquire(start.seen)
     from marin_build.run_step.leader_lease import acquire_as_leader

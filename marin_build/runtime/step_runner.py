@@ -9,6 +9,7 @@ from contextlib import closing
 from contextvars import copy_context
 from typing import TYPE_CHECKING
 
+from marin_build.apply.books import Books
 from marin_build.apply.build_loop import BuildLoop
 from marin_build.apply.events import StepEnded
 from marin_build.errors import PreviousTaskFailedError, SpecificationError, StepFailedError
@@ -135,15 +136,15 @@ class _Run:
         self._contexts: dict[int, Context] = {}
         self._schedule = Schedule()
         self.workers = InProcessWorkers(at_once, self._build)
-        self.loop = BuildLoop(
+        books = Books(
             admission.targets,
             self._schedule,
             self.workers,
             _PlainRequests(admission.targets),
             jobs=at_once,
-            is_open=True,
             on_event=_log_event,
         )
+        self.loop = BuildLoop(books, self.workers, is_open=True)
 
     def admit(self, steps: Sequence[StepSpec]) -> None:
         """Have steps built, and what they need.

@@ -44,9 +44,9 @@ class BegunFolder:
         """Return whether folder and file lie where they were made."""
         try:
             found = os.lstat(f"{self._path}/{self._name}")
-        except OSError:
+            return os.path.samestat(found, os.fstat(self._file))
+        except OSError:  # another file lies there, or this one is closed
             return False
-        return os.path.samestat(found, os.fstat(self._file))
 
     def finish(
         self, content: bytes, others: Mapping[str, bytes], last: str, token: bytes, absent: str

@@ -20,7 +20,7 @@ KINDS = (
 """What is struck: one process of a kind (see victims.py); or all of ours at once, all of ours but
 one, the process group that was started, all of ours with all that the steps started."""
 FREEZES = (*KINDS[:8], "ours", "everything")
-_OFTEN = ("body",) * 14 + ("script",) * 14 + ("child",) * 6
+_OFTEN = ("body",) * 60 + ("script",) * 60 + ("child",) * 24
 """Who is struck the most in quick rounds: the run goes on, and tries the step again."""
 EARLY = ("applier", "front", "group", "ours")
 """Kinds that are there before any work is."""
@@ -135,10 +135,10 @@ class Schedule:
             faults=0.0,
             appliers=dice.choice((2, 3)),
             ways=tuple(ways),
-            strikes=tuple(_quick_strike(dice) for _ in range(dice.randint(150, 250))),
+            strikes=tuple(_quick_strike(dice) for _ in range(dice.randint(150, 400))),
             unlocks=dice.random() < 0.5,
             lease=dice.choice((LEASE, 60, 60)),
-            meet=0.1,
+            meet=0.05,
         )
 
     def __str__(self) -> str:
@@ -147,8 +147,8 @@ class Schedule:
         after = "unlocks" if self.unlocks else "waits"
         ways = " ".join(self.ways)
         lines = [
-            f"seed {self.seed}: {self.appliers} appliers in {place}, {after}, "
-            f"leases of {self.lease} s; {ways}",
+            f"seed {self.seed}: {self.appliers} appliers in {place}, {after}; {ways}",
+            f"  leases of {self.lease} s",
             *(f"  step {step}" for step in self.steps),
             *(f"  {strike}" for strike in self.strikes),
         ]
@@ -174,20 +174,18 @@ def _step(dice: random.Random, name: str, *, is_remote: bool, needs: tuple[str, 
 def _quick_step(dice: random.Random, name: str, needs: tuple[str, ...] = ()) -> Step:
     """Draw a step of milliseconds, of about the second after which it is announced, or longer."""
     kind = dice.choice(("function", "command"))
-    writers = ["self"]
-    for writer in ("child", "away") if kind == "command" else ("away",):
-        if dice.random() < 0.3:
-            writers.append(writer)
+    possible = ("child", "away") if kind == "command" else ("away",)
+    writers = ["self", *(writer for writer in possible if dice.random() < 0.3)]
     lines, pause = dice.choice(
         ((1, 0.01), (2, 0.01), (4, 0.01), (8, 0.1), (10, 0.1), (12, 0.1), (30, 0.1), (60, 0.1))
     )
     stubborn = dice.random() < 0.3
-    return Step(name, kind, tuple(writers), lines, pause, stubborn, needs, retries=200)
+    return Step(name, kind, tuple(writers), lines, pause, stubborn, needs, retries=1000)
 
 
 def _quick_strike(dice: random.Random) -> Strike:
-    after = round(dice.choice((0.0, dice.uniform(0, 0.1), dice.uniform(0.0, 0.4))), 2)
-    if dice.random() < 0.1:
+    after = round(dice.choice((0.0, dice.uniform(0, 0.05), dice.uniform(0.0, 0.2))), 2)
+    if dice.random() < 0.04:
         thaw = round(dice.choice((dice.uniform(0.05, 0.5), dice.uniform(0.8, 3.0))), 2)
         return Strike(after, dice.choice(FREEZES), signal.SIGSTOP, thaw, dice.randrange(1 << 16))
     kind = dice.choice((*KINDS, *_OFTEN))

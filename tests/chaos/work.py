@@ -91,7 +91,7 @@ note end
 """
 
 PIPELINE = r"""
-import contextlib, fcntl, os, random, signal, threading, time
+import contextlib, dataclasses, fcntl, os, random, signal, threading, time
 
 from marin_build import Retries, command, step
 from steps import STEPS
@@ -198,10 +198,9 @@ def work(
 def again(made, retries):
     if not retries:
         return made
-    causes = ("app", "infra", "oom")
-    return made.options(retries=Retries(
-        limit=retries, infra=retries, on=causes, wait=0.0, longest_wait=0.0
-    ))
+    causes = ("app", "infra")
+    at_once = Retries(limit=retries, infra=retries, on=causes, wait=0.0, longest_wait=0.0)
+    return dataclasses.replace(made, retries=at_once)
 
 
 def call(name, kind, writers, lines, pause, stubborn, needs, retries, made):

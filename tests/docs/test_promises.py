@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 E2E, UNIT = "tests/e2e", "tests/unit"
 ACQUIRE, HELD = f"{UNIT}/protocol/test_acquire.py", f"{UNIT}/protocol/test_held_target.py"
+QUICK = f"{UNIT}/protocol/test_quick_holding.py"
 KEEPERS, KILL = f"{E2E}/test_work_and_its_keepers.py", f"{E2E}/test_interrupt_and_kill.py"
 CHAOS = "tests/chaos/test_rounds.py"
 ANY_KILL = "test_whatever_is_killed_or_frozen_each_target_is_built_once_and_alone"
@@ -40,6 +41,12 @@ PROMISED: Mapping[str, Tests] = {
         (ACQUIRE, "test_who_sleeps_at_any_call_neither_runs_nor_commits_beside_who_took_over"),
         (f"{E2E}/test_chaos.py",
          "test_who_is_frozen_past_the_lease_is_overtaken_and_commits_nothing"),
+    ),
+    "One commit of a quick step.": (
+        (QUICK, "test_many_runs_at_once_build_each_target_once"),
+        (QUICK, "test_who_does_not_see_the_lock_wins"),
+        (QUICK, "test_killed_at_any_call_it_is_built_by_the_next_run"),
+        (f"{E2E}/test_kernel_leases.py", "test_two_builds_at_once_run_each_step_once"),
     ),
     "Sealed is final.": (
         SIM,
@@ -151,6 +158,10 @@ SURVIVES: Mapping[str, Tests] = {
         (f"{UNIT}/run_step/test_lease_keeper.py",
          "test_an_outage_ends_no_work_but_that_of_which_another_run_has_the_lease"),
         (f"{UNIT}/run_step/test_lease_keeper.py", "test_work_is_not_held_still_for_ever"),
+    ),
+    "anything, in the first second of a step on a local disk": (
+        (QUICK, "test_killed_at_any_call_it_is_built_by_the_next_run"),
+        (f"{E2E}/test_kernel_leases.py", "test_after_a_kill_the_next_run_goes_on"),
     ),
     "anything, between the attempt file and the seal": (
         (f"{UNIT}/run_step/test_supervisor.py",

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from marin_build.protocol.living_work import wait_for_ends
+
 from .support import DIAMOND, OUTPUTS, PATIENCE, parent_of, stable_tree
 
 if TYPE_CHECKING:
@@ -338,6 +340,7 @@ def test_imports_are_paid_once(project: Project) -> None:
 @pytest.mark.parametrize("isolation", ["process", "worker"])
 def test_a_large_answer_arrives(project: Project, isolation: str) -> None:
     """Else an artifact of a megabyte, or a folder of many files, cannot be committed."""
+    project.use_documents()
     project.pipeline(
         "from pathlib import Path\n"
         "from marin_build import StepSpec\n"
@@ -457,6 +460,7 @@ def test_a_process_that_is_killed_while_it_waits_for_a_step_is_replaced(
     while not (waiting := [int(pid) for pid in children.read_text().split() if int(pid) != held]):
         assert time.monotonic() < deadline, "nobody waits for a step"
     os.kill(waiting[0], signal.SIGKILL)
+    assert wait_for_ends(waiting[:1], deadline)  # one that is dying can still be given a step
     gate.let_go()
     done = running.wait()
     assert (done.code, done.err) == (0, "")
@@ -550,6 +554,7 @@ def test_secrets_that_a_step_declares_are_kept_out_of_its_log(
 
 def test_a_log_says_when_each_line_was_printed(project: Project) -> None:
     """Else nobody knows whether a silent step hangs."""
+    project.use_documents()
     project.pipeline(
         "from marin_build import command\n"
         "targets = [command('echo one; echo two; touch {output}/x', name='talk')]\n"
@@ -606,6 +611,7 @@ def test_an_attempt_that_failed_says_what_it_used(project: Project, end: str) ->
 
 def test_the_record_says_what_a_step_used(project: Project) -> None:
     """Else nobody knows how large a machine it needs."""
+    project.use_documents()
     project.pipeline(
         "from marin_build import command\n"
         "targets = [command(['python3', '-c', 'x = sum(range(3_000_000)); y = bytearray(90 << 20);"

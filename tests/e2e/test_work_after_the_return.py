@@ -78,6 +78,7 @@ targets = [StepSpec(name=fn.__name__, fn=fn) for fn in ALL]
 @pytest.mark.parametrize("isolation", ["process", "worker"])
 def test_the_last_save_of_a_step_counts(project: Project, isolation: str) -> None:
     """Else a checkpoint saved in the background, as `python x.py` keeps it, is cut short."""
+    project.use_documents()
     project.pipeline(LAST_SAVES)
     done = project.run("apply", "-k", "-j", "4", "--isolation", isolation)
     assert (done.code, done.err) == (0, ""), done

@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 
-from tests.sim.many import SAFE, Kind, run_one, run_range
+from tests.sim.many import ALL_SAFE, Kind, run_one, run_range
 
 
 def main() -> int:
@@ -20,9 +20,9 @@ def main() -> int:
     kinds = (
         [Kind(options.kind)]
         if options.kind
-        else list(SAFE)
+        else list(ALL_SAFE)
         if options.seed is None
-        else sorted(set(SAFE), key=str)
+        else sorted(set(ALL_SAFE), key=str)
     )
     if options.seed is not None:
         failed = 0

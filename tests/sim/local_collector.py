@@ -15,9 +15,10 @@ from marin_build.protocol.lease import COLLECTING, Lease
 from marin_build.protocol.look import look
 from marin_build.protocol.status import STATUS_DELETING
 from marin_build.protocol.tombstone import Tombstone, put_tombstone
-from tests.sim.local_protocol import PREFIX, Mutex, SimulatedLockFile
 from marin_build.store.kernel_locks import KernelLocks
-from tests.sim.machine import Disk, Process
+from tests.sim.local_disk import Disk
+from tests.sim.local_protocol import PREFIX, Mutex, SimulatedLockFile
+from tests.sim.machine import Process
 
 if TYPE_CHECKING:
     from marin_build.store.kernel_locks import LockFile
@@ -55,7 +56,7 @@ class Collector:
                     blob = disk.get(f"{output}/{layout.STATUS}")
                     if blob is not None and blob.data == b"SUCCESS":
                         tombstone = Tombstone("SUCCESS", "u", "t", "g-1")
-                        version = put_tombstone(disk, output, blob.version, tombstone)  # type: ignore[arg-type]
+                        version = put_tombstone(disk, output, blob.version, tombstone)
                         marked |= {output: version} if version is not None else {}
             actor.wait(self.world.random.choice((0.01, 2.0)))
             for output, version in marked.items():
@@ -70,7 +71,7 @@ class Collector:
         actor.start(run, after)
 
     def _delete(self, disk: Disk, output: str, version: str, lock: str) -> None:
-        seen = look(disk, output)  # type: ignore[arg-type]
+        seen = look(disk, output)
         if seen.status_version != version or seen.lease is not None:
             return
         own = f"{COLLECTING}1"

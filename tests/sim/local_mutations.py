@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 from marin_build.protocol import layout
 from marin_build.protocol.acquire import Claimant
-from marin_build.protocol.held_target import Holding
 from marin_build.protocol.quick_holding import QuickHolding
-from marin_build.protocol.state_machine import Event, State, transition
 from marin_build.protocol.status import STATUS_RUNNING
 from marin_build.store.kernel_locks import KernelLocks
-from tests.sim import local_appliers
+from tests.sim import local_appliers, local_slots
 from tests.sim.local_appliers import LocalApplier
+from tests.sim.local_disk import Disk
 from tests.sim.local_family import LocalFamily
 from tests.sim.local_protocol import Beginner, Mutex, SimulatedFolder, SimulatedLockFile
-from tests.sim.machine import Disk, Machine
+from tests.sim.machine import Machine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -162,19 +161,6 @@ def never_announce(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(local_appliers, "ANNOUNCE", 1e6)
 
 
-def fail_without_announcing(patch: pytest.MonkeyPatch) -> None:
-    """A quick failure writes its end without a lease."""
-
-    def fail(self: QuickHolding, *rest: Any, **kw: Any) -> bool:
-        if self.state is State.QUICK:
-            self.state = transition(self.state, Event.ANNOUNCED)
-            self.store.put(f"{self.output}/{layout.STATUS}", b"FAILED")
-            return True
-        return Holding.fail(self, *rest, **kw)
-
-    patch.setattr(QuickHolding, "fail", fail)
-
-
 def tick_while_it_ends(patch: pytest.MonkeyPatch) -> None:
     """Nothing keeps the announcer and the end of a step apart."""
     patch.setattr(Mutex, "__enter__", lambda _self: None)
@@ -185,20 +171,22 @@ def trust_the_open_file(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(SimulatedLockFile, "is_in_place", lambda _self: True)
 
 
-def finish_on_an_old_file(patch: pytest.MonkeyPatch) -> None:
-    """Before SUCCESS it is not looked at whether others still lock the same file."""
-    patch.setattr("marin_build.store.kernel_locks.OutputLock.is_in_place", lambda _self: True)
-
-
 def forget_own_locks(patch: pytest.MonkeyPatch) -> None:
     """A session locks a byte again that it has locked: the kernel does not mind."""
-    real = KernelLocks._take_all
+    real = KernelLocks.__init__
 
-    def take_all(self: KernelLocks, output: str) -> Any:
-        self._taken.clear()
-        return real(self, output)
+    def init(self: KernelLocks, *rest: Any, **options: Any) -> None:
+        real(self, *rest, **options)
+        self._taken = _Forgetful()
 
-    patch.setattr(KernelLocks, "_take_all", take_all)
+    patch.setattr(KernelLocks, "__init__", init)
+
+
+class _Forgetful(dict[Any, Any]):
+    """A table in which nothing is ever found."""
+
+    def __contains__(self, key: object) -> bool:
+        return False
 
 
 def forget_the_mark(patch: pytest.MonkeyPatch) -> None:
@@ -208,7 +196,7 @@ def forget_the_mark(patch: pytest.MonkeyPatch) -> None:
 
 def do_not_wait_for_the_mark(patch: pytest.MonkeyPatch) -> None:
     """Who puts the mark there begins at once."""
-    patch.setattr(local_appliers, "MARK_SEEN_AFTER", 0.0)
+    patch.setattr(local_slots, "MARK_SEEN_AFTER", 0.0)
 
 
 def judge_by_process_alone(patch: pytest.MonkeyPatch) -> None:
@@ -257,33 +245,49 @@ def forget_half_an_announcement(patch: pytest.MonkeyPatch) -> None:
 
 def begin_after_a_long_sleep(patch: pytest.MonkeyPatch) -> None:
     """Who slept between the lock and the start of the body does not announce first."""
-    patch.setattr(local_appliers._Slot, "_is_held", lambda _self, _holding: True)
+    patch.setattr(local_slots.Slot, "_is_held", lambda _self, _holding: True)
 
 
 OF_LOCAL_DISKS: tuple[Mutation, ...] = (
     take_without_a_lock,
     build_without_a_look,
-    replace_success,
     succeed_beside_a_lease,
-    create_success_without_the_folder_lock,
     unlock_before_success,
     record_after_success,
     replace_the_record,
     prove_nothing,
-    announce_over_a_status,
-    never_announce,
-    fail_without_announcing,
     tick_while_it_ends,
-    trust_the_open_file,
-    finish_on_an_old_file,
     forget_own_locks,
-    forget_the_mark,
-    do_not_wait_for_the_mark,
     judge_by_process_alone,
     trust_any_lock,
     look_for_no_note,
     find_work_by_its_log_alone,
-    keep_the_session_s_locks,
     forget_half_an_announcement,
     begin_after_a_long_sleep,
+    announce_over_a_status,
+    trust_the_open_file,
 )
+RARE_OF_LOCAL_DISKS: dict[Mutation, int] = {
+    forget_own_locks: 80,
+    forget_half_an_announcement: 1_060,
+    succeed_beside_a_lease: 100,
+    replace_the_record: 3_350,
+    judge_by_process_alone: 50,
+    trust_any_lock: 560,
+    look_for_no_note: 370,
+    find_work_by_its_log_alone: 510,
+    trust_the_open_file: 1_930,
+    announce_over_a_status: 3_440,
+    begin_after_a_long_sleep: 2_270,
+}
+"""Seeds at which to begin to look, as `mutations.RARE`."""
+BY_CHANCE: tuple[Mutation, ...] = (
+    replace_success,
+    create_success_without_the_folder_lock,
+    never_announce,
+    forget_the_mark,
+    do_not_wait_for_the_mark,
+    keep_the_session_s_locks,
+)
+"""What no schedule in a thousand notices, since something else keeps others out, too: the note, the
+lock on the log, the process of the holder. No test waits for that."""

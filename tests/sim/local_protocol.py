@@ -14,7 +14,8 @@ from marin_build.store.kernel_locks import mark_path
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tests.sim.machine import Description, Disk, Machine, Process
+    from tests.sim.local_disk import Disk
+    from tests.sim.machine import Description, Machine, Process
 
 PREFIX = "/sim"
 MARK = mark_path(PREFIX)
@@ -154,5 +155,3 @@ class Mutex:
 
     def __exit__(self, *_: object) -> None:
         self.is_taken = False
-
-

@@ -6,20 +6,17 @@ The judge sees what really lives, and what was really written.
 from __future__ import annotations
 
 import json
-import math
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from marin_build.protocol import layout
 from marin_build.protocol.builder_note import note_of
 from marin_build.protocol.lease import COLLECTING, parse_lease
 from marin_build.store import kernel_locks
+from tests.sim.local_truth import Execution, Said, Truth
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from marin_build.store.base import Blob
-    from tests.sim.machine import Description, Machine, Process
+    from tests.sim.machine import Description, Machine
     from tests.sim.world import Actor, World
 
 FIRST_SECOND = 2.5
@@ -27,72 +24,6 @@ FIRST_SECOND = 2.5
 in between: a second until it is announced, and what a busy machine adds."""
 LONGEST_WAIT = 4.0
 """Seconds that a run which looks again and again waits for what nobody holds."""
-
-
-@dataclass(eq=False, slots=True)
-class Execution:
-    """One run of a step's body.
-
-    Args:
-        output: of which target.
-        nonce: whose.
-        way: "kernel", "documents", "older": see `local_appliers.Way`.
-        forced: whether it may build what is built.
-        claimed: when its applier began to take the target.
-        keepers: who must announce it, or stop it.
-        processes: those that may write; what it started too.
-
-    """
-
-    output: str
-    nonce: str
-    way: str
-    forced: bool
-    claimed: float
-    keepers: list[Process] = field(default_factory=list)
-    processes: list[Process] = field(default_factory=list)
-    has_lock: Callable[[], bool] = lambda: True
-    """Whether its kernel lock is locked, if it needs one."""
-    checked_at: float = 0.0
-    """When its applier last made sure that it may begin."""
-    files: int = 0
-    has_ended_well: bool = False
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether anything of it may still write."""
-        return any(process.alive for process in self.processes)
-
-    def is_excused(self) -> bool:
-        """Return whether who should have announced or stopped it stood still, or died."""
-        return any(not it.alive or it.is_excused() for it in self.keepers)
-
-    def slept_before_it_began(self) -> bool:
-        """Return whether who started it stood still since that was checked."""
-        actors = [actor for it in self.keepers for actor in it.threads]
-        return any(actor.stalled_until > self.checked_at for actor in actors)
-
-
-@dataclass(slots=True)
-class Truth:
-    """What really happened to one target."""
-
-    executions: dict[str, Execution] = field(default_factory=dict)
-    built_by: str = ""
-    """The nonce of what is committed; empty: nothing is."""
-    commits: int = 0
-    is_mixed: bool = False
-    """Whether one that sees no kernel locks wrote beside another, within the first second."""
-    is_collected: bool = False
-    older_at: float = -math.inf
-    """When an older version wrote beside the output last."""
-
-
-class _Said(NamedTuple):
-    """What a record says: the nonce of whose it is, and when that ended."""
-
-    payload: str
-    end: float
 
 
 class LocalJudge:
@@ -105,7 +36,7 @@ class LocalJudge:
         self.older: set[str] = set()
         """Nonces of an older version."""
         self.may_lose = False
-        """Whether some see no kernel locks, or the leases file was replaced: else no holder loses."""
+        """Whether some see no kernel locks, or that file was replaced: else no holder loses."""
         self._waits: dict[tuple[str, str], float] = {}
         """(who waits, for what) -> since when nobody holds that."""
         machine.judge = self
@@ -156,7 +87,11 @@ class LocalJudge:
         is_early = self._world.now < max(new.claimed, old.claimed) + FIRST_SECOND
         excused = new.slept_before_it_began() or old.is_excused()
         is_early_older = abs(truth.older_at - old.claimed) < FIRST_SECOND
-        if is_early_older or ("older" in ways and (is_early or excused)) or ("stranger" in ways and excused):
+        if (
+            is_early_older
+            or ("older" in ways and (is_early or excused))
+            or ("stranger" in ways and excused)
+        ):
             truth.is_mixed = True
             return
         self._violate(new.output, f"{new.nonce} begins while {old.nonce} lives")
@@ -214,7 +149,11 @@ class LocalJudge:
         if said == "SUCCESS" and not was.startswith("TOMBSTONE"):
             self._success(output, truth, actor, was)
             return
-        if was.startswith(("SUCCESS", "TOMB")) and said == "RUNNING" and actor.nonce in self.forcing:
+        if (
+            was.startswith(("SUCCESS", "TOMB"))
+            and said == "RUNNING"
+            and actor.nonce in self.forcing
+        ):
             truth.built_by = ""
         is_collector = actor.nonce.startswith(COLLECTING)
         if said == "DELETING":
@@ -233,13 +172,15 @@ class LocalJudge:
         blob = self._machine.files.get(f"{output}/{layout.LEASE}")
         lease = parse_lease(blob.data, "") if blob is not None else None
         if was == "SUCCESS":  # a seal may be published twice
-            if nonce != truth.built_by and not truth.is_mixed:
+            if nonce != truth.built_by and not truth.was_cut:
                 self._violate(output, f"SUCCESS over SUCCESS, by {actor.nonce}")
             return
         if lease is not None and lease.nonce != nonce:
             self._violate(output, f"SUCCESS of {nonce} while {lease.nonce} holds it")
         if lease is None and actor.nonce != nonce:
-            self._violate(output, f"SUCCESS by {actor.nonce} beside the record of {nonce or 'none'}")
+            self._violate(
+                output, f"SUCCESS by {actor.nonce} beside the record of {nonce or 'none'}"
+            )
         execution = truth.executions.get(nonce)
         if lease is None and execution is not None and not execution.has_lock():
             self._violate(output, f"SUCCESS of {nonce} without its lock")
@@ -281,6 +222,8 @@ class LocalJudge:
     def check_end(self, output: str, *, forced: bool) -> None:
         """Judge what is left when everything has come to its end."""
         truth = self.truths[output]
+        if truth.is_blocked:
+            return
         if not self._says_success(output):
             self._violate(output, "it is not built in the end")
             return
@@ -296,7 +239,7 @@ class LocalJudge:
         truth, record = self.truths[output], self._record_of(output)
         held = self._machine.files.get(f"{output}/{layout.LEASE}")
         if held is not None and parse_lease(held.data, "").is_sealed:
-            truth.is_mixed = True  # it is published, and doubted by the plan after that
+            truth.is_mixed = truth.was_cut = True  # published, and doubted by the plan after that
         doubts = record is None or record.end > self._machine.synced_until
         blob = self._machine.files.get(f"{output}/{layout.STATUS}")
         is_built = blob is not None and blob.data.startswith((b"SUCCESS", b"TOMBSTONE"))
@@ -313,6 +256,10 @@ class LocalJudge:
 
     def blocked(self, output: str) -> None:
         """Judge that a run refuses to build, because data lies there that no build left."""
+        truth = self.truths[output]
+        if truth.is_mixed:  # an older version did not wait for what a dead quick builder started
+            truth.is_blocked = True
+            return
         self._violate(output, "BLOCKED by data that a build of ours left")
 
     def late(self, output: str, seconds: float) -> None:
@@ -323,11 +270,11 @@ class LocalJudge:
         blob = self._machine.files.get(f"{output}/{layout.STATUS}")
         return blob is not None and blob.data == b"SUCCESS"
 
-    def _record_of(self, output: str) -> _Said | None:
+    def _record_of(self, output: str) -> Said | None:
         blob = self._machine.files.get(f"{output}/{layout.RECORD}")
         try:
             said = json.loads(blob.data) if blob is not None else {}
-            return _Said(said["payload"], float(said["end"]))
+            return Said(said["payload"], float(said["end"]))
         except (ValueError, KeyError):  # none, or the note of who builds
             return None
 

@@ -1,4 +1,4 @@
-"""From a seed to a schedule on one machine: who builds what on its disk, and what goes wrong when."""
+"""From a seed to a schedule on one machine: who builds what, and what goes wrong when."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from unittest.mock import patch
 from marin_build.protocol import layout
 from marin_build.store import kernel_locks
 from tests.sim.bucket import Faults
-from tests.sim.local_appliers import LocalApplier, LocalHabits, Way
+from tests.sim.local_appliers import LocalApplier
+from tests.sim.local_bodies import LocalWork
 from tests.sim.local_collector import Collector
-from tests.sim.local_family import LocalWork
+from tests.sim.local_habits import LocalHabits, Way
 from tests.sim.local_protocol import PREFIX
 from tests.sim.local_rules import LocalJudge
 from tests.sim.machine import Machine
@@ -26,14 +27,16 @@ if TYPE_CHECKING:
 _END = 20_000.0
 _CALLS = (
     ("lock", "leases"), ("stat", "leases"), ("get", layout.LEASE), ("get", layout.STATUS),
-    ("begin", layout.RECORD), ("write", layout.RECORD), ("put", "attempt-0001.log"), ("create", layout.LEASE), ("create", layout.STATUS),
-    ("create", layout.RECORD), ("put", layout.STATUS), ("replace", layout.LEASE),
+    ("begin", layout.RECORD), ("write", layout.RECORD), ("put", "attempt-0001.log"),
+    ("create", layout.LEASE), ("create", layout.STATUS), ("create", layout.RECORD),
+    ("put", layout.STATUS), ("replace", layout.LEASE),
     ("replace", layout.STATUS), ("list", "t0"), ("create", layout.ARTIFACT),
     ("create", "attempt-0001.json"), ("delete", layout.LEASE), ("stat", "mark"),
 )  # fmt: skip
 """Where something may go wrong: a system call and the name of a file."""
 _DUELS = (
-    ("create", layout.STATUS), ("create", layout.LEASE), ("begin", layout.RECORD),
+    ("create", layout.STATUS), ("create", layout.STATUS), ("create", layout.STATUS),
+    ("create", layout.LEASE), ("create", layout.LEASE), ("begin", layout.RECORD),
     ("get", layout.STATUS), ("get", layout.LEASE), ("put", layout.STATUS), ("stat", "leases"),
     ("write", layout.RECORD), ("stat", "mark"), ("list", "t0"), ("stat", layout.RECORD),
     ("put", "attempt-0001.log"),
@@ -120,7 +123,9 @@ class LocalSchedule:
                 instant = random.choice((random.random() * 0.05, random.random() * 2.5))
                 world.nobody.call(
                     instant,
-                    lambda r=run, k=kind: _hit(world, machine, runs, r.family.template.threads[0], k),  # type: ignore[misc]
+                    lambda r=run, k=kind: _hit(
+                        world, machine, runs, r.family.template.threads[0], k
+                    ),  # type: ignore[misc]
                 )
         cut = random.random() < 0.12
         if cut:
@@ -183,11 +188,11 @@ class LocalSchedule:
 
 def _ways(random: Random, *, duel: bool) -> list[Way]:
     if duel:
-        others = random.choice(((Way.OLDER,), (Way.OLDER,), (Way.STRANGER,), (Way.KERNEL,)))
-        ways = [Way.KERNEL, *others]
+        other = random.choice((Way.OLDER, Way.OLDER, Way.STRANGER, Way.KERNEL))
+        ways = [Way.KERNEL, other]
         return ways if random.random() < 0.5 else ways[::-1]
     count = random.choice((1, 2, 2, 3))
-    others = random.choice(
+    others: tuple[Way, ...] = random.choice(
         ((), (), (), (Way.OLDER,), (Way.OLDER,), (Way.STRANGER,), (Way.STRANGER,) * 2,
          (Way.DOCUMENTS,))
     )  # fmt: skip
@@ -207,7 +212,7 @@ def _choose_faults(random: Random, *, duel: bool) -> Faults:
         )
         if duel and random.random() < 0.5:
             kind = random.choice(("early ", "late ")) + random.choice(("pause", "pause short"))
-            faults.among.setdefault(random.choice(_DUELS), {})[random.randint(1, 4)] = kind
+            faults.among.setdefault(random.choice(_DUELS), {})[random.choice((1, 2, 2, 3))] = kind
         elif random.random() < 0.4:
             faults.at[random.randint(1, last)] = kind
         else:
@@ -228,7 +233,8 @@ def _works(random: Random, *, duel: bool) -> Callable[[], LocalWork]:
     def work() -> LocalWork:
         seconds = random.uniform(*random.choice(spans))
         count = random.choice((1, 2, 3))
-        child, late = "", ()
+        child = ""
+        late: tuple[float, ...] = ()
         if random.random() < starts and not threads:
             child = random.choice(("fork", "exec", "away"))
             longest = random.choice((seconds, seconds + 1.0, seconds + 30.0))
@@ -248,9 +254,7 @@ def _works(random: Random, *, duel: bool) -> Callable[[], LocalWork]:
     return work
 
 
-def _hit(
-    world: World, machine: Machine, runs: list[LocalApplier], actor: Actor, kind: str
-) -> None:
+def _hit(world: World, machine: Machine, runs: list[LocalApplier], actor: Actor, kind: str) -> None:
     """Have something happen to a process, or to those near it."""
     random = world.random
     near = next(

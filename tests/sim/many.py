@@ -7,6 +7,7 @@ import gc
 from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING
 
+from tests.sim.local_scenarios import LocalSchedule
 from tests.sim.scenarios import Schedule
 
 if TYPE_CHECKING:
@@ -25,15 +26,21 @@ class Kind(enum.Enum):
     """Equal bytes have equal versions: S3. Nobody forces a rebuild."""
     GANG = "gang"
     """As unique, and every body is a gang: a leader and one or two ranks elsewhere."""
+    LOCAL = "local"
+    """A disk of one machine: kernel locks are the leases. See `local_scenarios`."""
     FORCED_DIGESTS = "forced-digests"
     """As on S3, and some force rebuilds: not safe, see `test_simulation`."""
 
 
 SAFE = (Kind.UNIQUE, Kind.DIGESTS, Kind.UNIQUE, Kind.GANG)
+"""Those of a bucket. What a seed of them means depends on their number."""
+ALL_SAFE = (*SAFE, Kind.LOCAL)
 
 
-def schedule_of(seed: int, kind: Kind, *, trace: bool = False) -> Schedule:
+def schedule_of(seed: int, kind: Kind, *, trace: bool = False) -> Schedule | LocalSchedule:
     """Return the schedule of a seed."""
+    if kind is Kind.LOCAL:
+        return LocalSchedule(seed, trace=trace)
     return Schedule(
         seed,
         digests=kind in (Kind.DIGESTS, Kind.FORCED_DIGESTS),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.sim.gang_mutations import OF_GANGS, RARE_OF_GANGS
+from tests.sim.local_mutations import OF_LOCAL_DISKS, RARE_OF_LOCAL_DISKS
 from tests.sim.many import SAFE, Kind, run_one
 from tests.sim.mutations import MUTATIONS, RARE
 
@@ -31,3 +32,12 @@ def test_a_broken_gang_is_found_out(mutation: Mutation, monkeypatch: pytest.Monk
     mutation(monkeypatch)
     first = RARE_OF_GANGS.get(mutation, 0)
     assert any(run_one(seed, Kind.GANG) for seed in range(first, first + BOUND))
+
+
+@pytest.mark.parametrize("mutation", OF_LOCAL_DISKS, ids=lambda mutation: mutation.__name__)
+def test_a_broken_local_protocol_is_found_out(
+    mutation: Mutation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mutation(monkeypatch)
+    first = RARE_OF_LOCAL_DISKS.get(mutation, 0)
+    assert any(run_one(seed, Kind.LOCAL) for seed in range(first, first + BOUND))

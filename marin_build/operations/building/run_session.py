@@ -136,7 +136,7 @@ def make_session(
         from marin_build.run_step.patient_store import PatientStore
 
         store = PatientStore(store)
-    locks = _locks(loaded) if lease and launch is None else None
+    locks = _locks(loaded, plan) if lease and launch is None else None
     return Session(
         store=store,
         targets=plan.targets,
@@ -167,8 +167,10 @@ def make_session(
     )
 
 
-def _locks(loaded: Loaded) -> KernelLocks | None:
+def _locks(loaded: Loaded, plan: Plan) -> KernelLocks | None:
     """Return the kernel's locks below a local prefix, if they serve as leases there.
+
+    Where nothing is built, as by `adopt`, they only keep out who builds by them already.
 
     Raises:
         StoreError: they do not, and the configuration insists on them.
@@ -176,6 +178,10 @@ def _locks(loaded: Loaded) -> KernelLocks | None:
     """
     if is_url(loaded.workspace.prefix):
         return None
+    if not plan.to_build:
+        from marin_build.store.kernel_locks import KernelLocks
+
+        return KernelLocks(loaded.workspace.prefix, is_quick=False, create=False)
     from marin_build.store.lease_choice import choose_locks
 
     return choose_locks(loaded.workspace.prefix, loaded.settings.lease_by)

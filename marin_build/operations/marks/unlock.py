@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.operations.planning.choose_targets import choose
 from marin_build.plan.selection import only_one
+from marin_build.protocol.builder_note import read_note
 from marin_build.protocol.layout import local_log_path
 from marin_build.protocol.living_work import (
     is_abandoned,
@@ -63,7 +64,10 @@ def unlock_target(
     chosen = choose(loaded, [selector])
     index = only_one(selector, chosen, "is unlocked at a time", "nothing was removed")
     target = loaded.targets.all[index]
-    lease = look(loaded.store, target.output_path).lease
+    seen = look(loaded.store, target.output_path)
+    lease = seen.lease
+    if lease is None and seen.status is None:
+        lease = read_note(loaded.store, target.output_path)
 
     def left_working(lease: Lease) -> tuple[Process, ...]:
         if not loaded.host.is_gone(lease):

@@ -15,10 +15,11 @@ from marin_build.apply.journal import FILE, UnreadableJournalError, parse_journa
 from marin_build.apply.journal_writer import journal_left_here
 from marin_build.apply.run_folder import folder_of
 from marin_build.apply.run_summary import RunSummary, summary_of
-from marin_build.errors import CorruptStateError
+from marin_build.errors import CorruptStateError, StoreError
 from marin_build.operations.loading.loading import current_host
 from marin_build.pipeline.names import name_problem
 from marin_build.protocol import layout
+from marin_build.protocol.builder_note import read_note
 from marin_build.protocol.lease import parse_lease, process_start
 from marin_build.store.refusals import read_each
 from marin_build.text.moments import moment_text
@@ -235,13 +236,12 @@ def leases_of(place: Place, runs: Mapping[str, KeptRun]) -> dict[str, dict[str, 
     found: dict[str, dict[str, Lease]] = {id_: {} for id_ in runs}
     blobs, _ = read_each(place.store, [f"{output}/{layout.LEASE}" for *_, output in wanted])
     for (id_, target, output), blob in zip(wanted, blobs, strict=True):
-        if blob is None:
-            continue
         try:
-            lease = parse_lease(blob.data, output)
-        except CorruptStateError:
+            # For a second there may be no lease, but only the note of who builds.
+            lease = parse_lease(blob.data, output) if blob else read_note(place.store, output)
+        except (CorruptStateError, StoreError):
             continue
-        if lease.run == id_:
+        if lease is not None and lease.run == id_:
             found[id_][target] = lease
     return found
 

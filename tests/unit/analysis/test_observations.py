@@ -148,3 +148,29 @@ def test_damaged_answers_are_refused_or_told(value: object, kind: str) -> None:
             found.first_change({})
         except ValueError:
             pass
+
+
+def test_two_loads_of_different_commands_are_joined(tmp_path: Path) -> None:
+    """A library that one command has imported before asks nothing when a pipeline imports it."""
+    (tmp_path / "a").write_text("1")
+    file = {questions.FILE: [str(tmp_path / "a")]}
+    one = _observations(tmp_path, {**file, questions.VARIABLE: ["HOME"]})
+    two = _observations(tmp_path, {**file, questions.KIND: ["/etc"]})
+    assert one != two
+    both = one.joined(two)
+    assert both is not None
+    assert both.answers.keys() == one.answers.keys() | two.answers.keys()
+    assert both.first_change(GIVEN) is None
+    assert _read_again(both) == both
+
+
+def test_loads_that_saw_something_else_are_not_joined(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("1")
+    one = _observations(tmp_path, {questions.FILE: [str(tmp_path / "a")]})
+    assert one.joined(_observations(tmp_path, {})) is None
+    (tmp_path / "a").write_text("22")
+    assert one.joined(_observations(tmp_path, {questions.FILE: [str(tmp_path / "a")]})) is None
+    (tmp_path / "helper.py").write_text("")
+    with_helper = _observations(tmp_path, {})
+    (tmp_path / "helper.py").unlink()
+    assert with_helper.joined(_observations(tmp_path, {})) is None

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marin_build import Retries, StepSpec
-from marin_build.apply import build_loop, events, looker, waiting
+from marin_build.apply import books, build_loop, events, looker, waiting
 from marin_build.apply.applier import Applier
 from marin_build.apply.deadlines import GRACE
 from marin_build.apply.looker import Looker
@@ -149,7 +149,7 @@ class Stage:
         self, *, jobs: int = 2, keep_going: bool = False, **options: Any
     ) -> events.ApplyFinished:
         with pytest.MonkeyPatch.context() as patch:
-            for module in (build_loop, looker):
+            for module in (books, build_loop, looker):
                 patch.setattr(module, "time", SimpleNamespace(monotonic=lambda: self.play.now))
             patch.setattr(waiting, "Looker", Inline)
             options.setdefault("max_failures", None if keep_going else 1)

@@ -180,10 +180,11 @@ def test_records_are_left_unread_where_nobody_asks(
 def test_no_lease_is_read_where_nothing_says_that_anybody_came(
     targets_of: TargetsOf, new_store: Callable[[], MemoryStore]
 ) -> None:
-    """A first build of thousands of targets asks once for each, not twice."""
+    """A first build of thousands of targets asks once for each, and on a disk for a note."""
     store, targets = new_store(), targets_of([(), (0,), (1,)])
     _seen(store, targets)
-    assert store.read == {f"{target.output_path}/.executor_status" for target in targets.all}
+    names = (".executor_status", ".executor_info")
+    assert store.read == {f"{it.output_path}/{name}" for it in targets.all for name in names}
 
 
 @pytest.mark.parametrize("status", [b"RUNNING", b"FAILED", b"DEP_FAILED"])

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from marin_build import Retries, StepSpec
+from marin_build.apply.books import Books
 from marin_build.apply.build_loop import BuildLoop
+from marin_build.apply.delivery import Delivery
 from marin_build.apply.events import Event, StepEnded, StepStarted
 from marin_build.plan.outcomes import Failed, Interrupted, Outcome, Reused, Succeeded
 from marin_build.plan.schedule import Schedule
@@ -99,8 +101,9 @@ class Run:
         bodies: Any = self.bodies
         self.pool = SupervisorPool(session, bodies, jobs)
         schedule = Schedule(range(len(targets)), targets.deps)
-        options = {"on_event": self.events.append, **options}
-        self.loop = BuildLoop(targets.all, schedule, self.pool, Requests(), jobs=jobs, **options)
+        hear = options.pop("on_event", self.events.append)
+        books = Books(targets.all, schedule, self.pool, Requests(), jobs=jobs, on_event=hear)
+        self.loop = BuildLoop(books, self.pool, **options)
 
     def in_turn(self, index: int) -> None:
         """Do what one supervisor at a time may do."""
@@ -237,3 +240,31 @@ def test_an_error_where_an_event_is_heard_is_raised_by_the_run(
     with pytest.raises(OSError, match="disk on fire"):
         run.go()
     assert len(run.threads) < 50
+
+
+def test_a_slow_view_holds_no_step_up(
+    monkeypatch: pytest.MonkeyPatch, targets_of: TargetsOf
+) -> None:
+    """Else a terminal that scrolls slowly, or a pipe that nobody reads, slows the run down."""
+    count, shown = 60, []
+    are_all_built = threading.Event()
+    built: Counter[int] = Counter()
+
+    def build(index: int, _asked: object) -> Outcome:
+        built[index] += 1
+        if len(built) == count:
+            are_all_built.set()
+        return Succeeded(1, 0.0)
+
+    def show(event: Event) -> None:
+        assert are_all_built.wait(60)
+        shown.append(event)
+
+    delivery = Delivery(show)
+    run = Run(
+        monkeypatch, targets_of([() for _ in range(count)]), build, 2,
+        on_event=delivery, deliver=delivery.deliver,
+    )  # fmt: skip
+    with delivery.awaited(run.pool.wake):
+        run.go()
+    assert len(shown) == 2 * count
