@@ -1,188 +1,32 @@
 """Locks of the kernel on the outputs below a prefix: whoever dies lets go of them at that instant.
 
-All locks of a prefix are on one file, `{prefix}/.marin-build/leases`, which stays empty. An output
-has one byte of it, at an offset made of where the output lies inside the prefix. The lock is one of
-an open file description (`F_OFD_SETLK`): no other description gets it, be it of another process or
-of this one, and it holds until it is given back, or until the last process that has the description
-open is gone. What a process forks has it open, too, unless it closes it.
+All locks of a prefix are on one file, `{prefix}/.marin-build/leases`. An output has one byte of it,
+at an offset made of where the output lies inside the prefix.
 
-A file system that other machines have mounted has no such locks: `why_not` says so. Where other
+A file system that other machines have mounted has no such locks: `try_locks` says so. Where other
 builders cannot see these locks, they leave a mark beside the file, `documents-only`: see
 `lease_choice`.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
-import stat
-import struct
-import sys
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from marin_build.store.mounts import OF_ONE_MACHINE, file_system_of
-from marin_build.workspace.own_folder import NAME as OWN_FOLDER
-from marin_build.workspace.own_folder import make_folder
+from marin_build.store.lock_file import LockFile, leases_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
 
-FILE = "leases"
-MARK = "documents-only"
-_FLOCK = struct.Struct("hhqqi4x")
-"""`struct flock` of 64-bit Linux: type, whence, start, length, pid. Source: man 2 fcntl."""
-_OFFSETS = 1 << 62
-"""Outputs have offsets below this; those above it serve to try the locks out."""
-_SET = getattr(fcntl, "F_OFD_SETLK", None)
-_GET = getattr(fcntl, "F_OFD_GETLK", None)
-_OPEN = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-
-
-class LockFile:
-    """One open file description of a file whose bytes are locked.
-
-    Args:
-        folder: the folder that outputs lie in: the file is in its `.marin-build`.
-
-    Raises:
-        FileNotFoundError: there is no such file, and it was not to be made.
-        OSError: it cannot be opened for writing.
-
-    """
-
-    __slots__ = ("_descriptor", "_path", "_place", "folder", "identity")
-
-    def __init__(self, folder: str, *, create: bool) -> None:
-        self.folder = folder
-        self._path = leases_path(folder)
-        self._descriptor = _opened(self._path, create=create)
-        found = os.fstat(self._descriptor)
-        self._place = found.st_dev, found.st_ino
-        self.identity = f"{found.st_ino:x}"
-        """Names the file among all that can be open at the same time."""
-
-    def lock(self, offset: int) -> bool:
-        """Lock a byte; return False if another description has it. One of ours is locked again."""
-        try:
-            _call(self._descriptor, _SET, fcntl.F_WRLCK, offset)
-        except (BlockingIOError, PermissionError):
-            return False
-        return True
-
-    def unlock(self, offset: int) -> None:
-        """Let go of a byte, for all processes that share this description."""
-        _call(self._descriptor, _SET, fcntl.F_UNLCK, offset)
-
-    def is_free(self, offset: int) -> bool:
-        """Return whether no other description has a byte locked."""
-        kind: int = _FLOCK.unpack(_call(self._descriptor, _GET, fcntl.F_WRLCK, offset))[0]
-        return kind == fcntl.F_UNLCK
-
-    def is_in_place(self) -> bool:
-        """Return whether the file still lies at its path: others lock what lies there."""
-        try:
-            found = os.stat(self._path)
-        except OSError:
-            return False
-        return (found.st_dev, found.st_ino) == self._place
-
-    def has_mark(self) -> bool:
-        """Return whether the mark lies beside it: a builder came that cannot see the locks."""
-        return os.path.lexists(mark_path(self.folder))
-
-    def close(self) -> None:
-        """Close it here; where other processes have it open, its locks hold on."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-
-
-def leases_path(folder: str) -> str:
-    """Return where the file lies whose bytes are locked for the outputs below a folder."""
-    return f"{folder}/{OWN_FOLDER}/{FILE}"
-
-
-def mark_path(folder: str) -> str:
-    """Return where the mark of builders lies that cannot see the locks."""
-    return f"{folder}/{OWN_FOLDER}/{MARK}"
-
-
 def offset_of(inside: str) -> int:
     """Return the byte of an output, by its path inside the folder: 62 bits of a sha-256."""
     digest = hashlib.sha256(inside.encode("utf-8", "surrogateescape")).digest()
     return int.from_bytes(digest[:8], "big") >> 2
-
-
-def _call(descriptor: int, command: int | None, kind: int, offset: int) -> bytes:
-    assert command is not None
-    return fcntl.fcntl(descriptor, command, _FLOCK.pack(kind, os.SEEK_SET, offset, 1, 0))
-
-
-def _opened(path: str, *, create: bool) -> int:
-    """Return a descriptor of the file; one that is made can be written by who can write beside it.
-
-    Several users may share a prefix, whatever their umask says.
-    """
-    try:
-        return _regular(os.open(path, _OPEN), path)
-    except FileNotFoundError:
-        if not create:
-            raise
-    folder = os.path.dirname(path)
-    make_folder(folder)
-    descriptor = _regular(os.open(path, _OPEN | os.O_CREAT, 0o644), path)
-    with suppress(OSError):  # another user made it just now
-        wanted = stat.S_IMODE(os.fstat(descriptor).st_mode) | (os.stat(folder).st_mode & 0o022)
-        os.fchmod(descriptor, wanted)
-    return descriptor
-
-
-def _regular(descriptor: int, path: str) -> int:
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(f"`{path}` is no file")
-    return descriptor
-
-
-def why_not(folder: str, file_system: Callable[[str], str] = file_system_of) -> str:
-    """Return why the kernel's locks do not serve as leases below a folder; empty if they do.
-
-    Args:
-        folder: exists, and can be written.
-        file_system: tells the type of the file system of a folder.
-
-    """
-    if _SET is None or _GET is None or sys.maxsize < _OFFSETS:
-        return "this system has no locks of open file descriptions"
-    kind = file_system(folder)
-    if kind not in OF_ONE_MACHINE:
-        said = f"a file system of type {kind}" if kind else "a file system of unknown type"
-        return f"it lies on {said}, which other machines may have mounted"
-    try:
-        return _tried(folder)
-    except OSError as error:
-        return f"cannot lock `{leases_path(folder)}`: {(error.strerror or str(error)).lower()}"
-
-
-def _tried(folder: str) -> str:
-    """Try whether a second description is kept out; return why the locks do not serve, if so."""
-    first = LockFile(folder, create=True)
-    try:
-        second = LockFile(folder, create=False)
-        try:
-            offset = _OFFSETS | int.from_bytes(os.urandom(7), "big")
-            if not first.lock(offset):
-                return "the lock on a byte that nobody uses was refused"
-            return "two descriptions of a file got the same lock" if second.lock(offset) else ""
-        finally:
-            second.close()
-    finally:
-        first.close()
 
 
 def locks_around(output: str) -> KernelLocks | None:

@@ -13,7 +13,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from marin_build.errors import StoreError
-from marin_build.store.kernel_locks import KernelLocks, leases_path, mark_path, why_not
+from marin_build.store.kernel_locks import KernelLocks
+from marin_build.store.lock_file import leases_path, mark_path
+from marin_build.store.try_locks import why_not
 from marin_build.workspace.own_folder import make_folder
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import pytest
 from marin_build.protocol.acquire import Claimant
 from marin_build.protocol.held_target import Holding
 from marin_build.protocol.holder import own_lease
-from marin_build.store.kernel_locks import leases_path, mark_path
 from marin_build.store.local import LocalStore
+from marin_build.store.lock_file import leases_path, mark_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from marin_build.protocol.look import Watch
     from marin_build.store.base import Store
-    from marin_build.store.kernel_locks import LockFile
+    from marin_build.store.lock_file import LockFile
     from tests.sim.bucket import Faults
     from tests.sim.local_bodies import LocalWork
     from tests.sim.local_habits import LocalHabits

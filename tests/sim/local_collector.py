@@ -21,7 +21,7 @@ from tests.sim.local_protocol import PREFIX, Mutex, SimulatedLockFile
 from tests.sim.machine import Process
 
 if TYPE_CHECKING:
-    from marin_build.store.kernel_locks import LockFile
+    from marin_build.store.lock_file import LockFile
     from tests.sim.bucket import Faults
     from tests.sim.machine import Machine
     from tests.sim.world import World

@@ -1,7 +1,7 @@
 """What the protocol of a local disk asks of the kernel, on a simulated machine.
 
 The decisions are the real ones: `KernelLocks`, `Claimant`, `QuickHolding`, `Announcer`. These stand
-for `store.kernel_locks.LockFile` and `store.begun_folder`, system call by system call.
+for `store.lock_file.LockFile` and `store.begun_folder`, system call by system call.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from marin_build.store.kernel_locks import mark_path
+from marin_build.store.lock_file import mark_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

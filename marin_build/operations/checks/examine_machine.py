@@ -12,10 +12,10 @@ from marin_build._version import __version__
 from marin_build.errors import MarinBuildError
 from marin_build.observe.try_store import try_store
 from marin_build.operations.checks.checkup import Checkup, Finding
-from marin_build.store.kernel_locks import why_not
 from marin_build.store.lease_choice import read_mark, way_without_mark
 from marin_build.store.mounts import is_shared, probe_locks
 from marin_build.store.open_store import open_store
+from marin_build.store.try_locks import why_not
 from marin_build.text.readable import bytes_text
 from marin_build.workspace.own_folder import NAME
 from marin_build.workspace.places import is_url

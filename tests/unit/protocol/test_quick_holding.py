@@ -22,8 +22,9 @@ from marin_build.protocol.lease import parse_lease
 from marin_build.protocol.newest_attempt import newest_attempt
 from marin_build.protocol.quick_holding import QuickHolding
 from marin_build.store.begun_folder import begin_folder
-from marin_build.store.kernel_locks import KernelLocks, leases_path, mark_path
+from marin_build.store.kernel_locks import KernelLocks
 from marin_build.store.local import LocalStore
+from marin_build.store.lock_file import leases_path, mark_path
 
 from .support import ARTIFACT, HOST, LEASE, NOW, RECORD, STATUS, lease_of, publication
 

@@ -9,18 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from marin_build.errors import StoreError
-from marin_build.store.kernel_locks import (
-    NO_LOCK,
-    KernelLocks,
-    LockFile,
-    leases_path,
-    locks_around,
-    mark_path,
-    offset_of,
-    why_not,
-)
+from marin_build.store.kernel_locks import NO_LOCK, KernelLocks, locks_around, offset_of
 from marin_build.store.lease_choice import choose_locks, read_mark
+from marin_build.store.lock_file import LockFile, leases_path, mark_path
 from marin_build.store.mounts import OF_ONE_MACHINE, SHARED, file_system_of
+from marin_build.store.try_locks import why_not
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -260,7 +253,7 @@ class TestChoice:
     def test_who_insists_on_the_locks_is_refused_without_any(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("marin_build.store.kernel_locks._SET", None)
+        monkeypatch.setattr("marin_build.store.lock_file._SET", None)
         with pytest.raises(StoreError, match="no lease of the kernel holds"):
             choose_locks(str(tmp_path), "kernel")
         assert choose_locks(str(tmp_path), "auto", lambda _: None) is None
@@ -268,6 +261,6 @@ class TestChoice:
     def test_a_folder_that_takes_no_mark_is_built_in_all_the_same(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("marin_build.store.kernel_locks._SET", None)
+        monkeypatch.setattr("marin_build.store.lock_file._SET", None)
         (tmp_path / ".marin-build").write_text("a file")
         assert choose_locks(str(tmp_path), "auto", lambda _: None) is None
