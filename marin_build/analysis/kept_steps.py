@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from marin_build.analysis.columns import Columns
-    from marin_build.pipeline.command import Command
     from marin_build.pipeline.output_file import OutputFile
     from marin_build.workspace.workspace import Workspace
 
@@ -168,11 +167,11 @@ class KeptStep(StepSpec):
         return self.index not in self.kept.columns.built_by_nothing
 
     @property
-    def command(self) -> Command | None:
-        """The command that builds it; None if something else does."""
+    def command_text(self) -> str | tuple[str, ...] | None:
+        """What its command runs; None if no command builds it."""
         if self._facts.get("fn") == BUILT_BY_FUNCTION:
             return None
-        return super().command
+        return super().command_text
 
     @property
     def code_digest(self) -> str | None:

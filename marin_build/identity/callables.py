@@ -58,8 +58,11 @@ class Bound:
         raise NotImplementedError
 
     @property
-    def template(self) -> object | None:
-        """The words of a command, placeholders unresolved; they are identity. None: a function."""
+    def template(self) -> Mapping[str, Any] | None:
+        """What a command runs, placeholders unresolved, by its one kind: it is identity.
+
+        None: a function.
+        """
         return None
 
 

@@ -40,8 +40,8 @@ def secrets_of_step(step: StepSpec, declared: Sequence[str] = ()) -> list[Specif
         texts.append(("config", attributes_of_recipe(step.fingerprint_payload or "")))
     else:
         texts.append(("fingerprint_payload", step.fingerprint_payload or ""))
-    if (command := step.command) is not None:
-        texts.append(("command", command.text))
+    if (command := step.command_text) is not None:
+        texts.append(("command", command))
     texts += [(f"inputs.{key}", source.location) for key, source in step.inputs.items()]
     texts += [("output", str(step.override_output_path or "")), ("description", step.description)]
     found = [

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from marin_build.pipeline.captured_names import Captured
-    from marin_build.pipeline.command import Command
     from marin_build.pipeline.output_file import OutputFile
     from marin_build.pipeline.resources import ResourceConfig
     from marin_build.pipeline.retries import Retries
@@ -165,10 +164,10 @@ class StepSpec(CountsByName):
         return self.fn is not None
 
     @property
-    def command(self) -> Command | None:
-        """The command that builds it; None if something else does."""
-        is_command = isinstance(self.fn, Bound) and self.fn.template is not None
-        return self.fn if is_command else None  # type: ignore[return-value]
+    def command_text(self) -> str | tuple[str, ...] | None:
+        """What its command runs: words, or one string for bash. None if no command builds it."""
+        template = self.fn.template if isinstance(self.fn, Bound) else None
+        return None if template is None else next(iter(template.values()))
 
     @property
     def code_digest(self) -> str | None:

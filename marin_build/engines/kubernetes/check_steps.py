@@ -53,8 +53,8 @@ def problems_of_step(step: StepSpec, image: str | None) -> Iterator[MarinBuildEr
         yield _error(step, f"more than {LARGEST_GANG} hosts are asked for")
     if isinstance(resources.device, TpuDevice) and resources.device.slice_count > MOST_SLICES:
         yield _error(step, f"more than {MOST_SLICES} slices are asked for")
-    if (command := step.command) is not None:
-        words = command.text if isinstance(command.text, tuple) else (command.text,)
+    if (command := step.command_text) is not None:
+        words = command if isinstance(command, tuple) else (command,)
         if max(len(word.encode()) for word in words) > LONGEST_WORD:
             what = f"a word of its command is longer than the {LONGEST_WORD} bytes Linux can start"
             yield _error(step, what, "put the text into a file, and declare it with source(...)")

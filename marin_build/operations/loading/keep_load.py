@@ -27,7 +27,7 @@ from marin_build.workspace.places import is_url
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from marin_build.operations.loading.kept_analysis import Analysis
+    from marin_build.operations.loading.analysis import Analysis
     from marin_build.operations.loading.loading import Declared, Loaded
 
 
@@ -121,16 +121,16 @@ def _keep(
     elif isinstance(found, NotKept):
         why = f"{found.where} {found.reason}"
         known |= {"state": REFUSED, "why": why, "refusals": refusals}
-    elif (is_again := _observed_by(before) == found) and codes is None:
+    elif (both := _joined(before, found)) is not None and codes is None:
         return  # it would be refused for the same reason
     else:
-        known |= {"state": SEEN, "observed": found.json_values()}
+        known |= {"state": SEEN, "observed": (both or found).json_values()}
         try:
             if codes is not None:
                 known["columns"] = analysis.files.write_columns(_columns_of(declared, codes))
         except NotKeptError as error:
             known |= {"state": REFUSED, "why": str(error), "refusals": refusals}
-        if is_again and "columns" in before:
+        if both is not None and "columns" in before:
             known["state"] = USED if before["columns"] == known.get("columns") else UNSTEADY
     if known["state"] in (REFUSED, UNSTEADY):
         known["code"] = _code_of(declared)
@@ -139,9 +139,10 @@ def _keep(
         analysis.files.clean()
 
 
-def _observed_by(index: Mapping[str, Any]) -> Observations | None:
+def _joined(index: Mapping[str, Any], found: Observations) -> Observations | None:
+    """Return what an earlier load and this one looked at; None if they saw something else."""
     try:
-        return Observations.of_json(index["observed"])
+        return Observations.of_json(index["observed"]).joined(found)
     except (ValueError, KeyError, TypeError):
         return None
 
