@@ -41,12 +41,8 @@ class BegunFolder:
         self._path, self._descriptor, self._name, self._file = path, descriptor, name, file
 
     def is_in_place(self) -> bool:
-        """Return whether folder and file lie where they were made."""
-        try:
-            found = os.lstat(f"{self._path}/{self._name}")
-            return os.path.samestat(found, os.fstat(self._file))
-        except OSError:  # another file lies there, or this one is closed
-            return False
+        """Return whether the folder lies where it was made; what lies in it is its builder's."""
+        return _is_same(self._path, self._descriptor)
 
     def finish(
         self, content: bytes, others: Mapping[str, bytes], last: str, token: bytes, absent: str
@@ -75,6 +71,8 @@ class BegunFolder:
             try:
                 if not self.is_in_place() or self._has(absent) or self._has(last):
                     return False
+                if not self._has_first_file():  # its builder wrote one of its own, as Marin does
+                    self._replace(self._name, content, temporary)
                 for name, data in others.items():
                     self._replace(name, data, temporary)
                 self._replace(last, token, temporary)
@@ -93,7 +91,7 @@ class BegunFolder:
 
         """
         try:
-            if self.is_in_place():
+            if self.is_in_place() and self._has_first_file():
                 os.unlink(self._name, dir_fd=self._descriptor)
         except OSError as error:
             raise store_error("delete", f"{self._path}/{self._name}", error) from error
@@ -106,6 +104,9 @@ class BegunFolder:
             if descriptor >= 0:
                 os.close(descriptor)
         self._file = self._descriptor = -1
+
+    def _has_first_file(self) -> bool:
+        return _is_same(f"{self._path}/{self._name}", self._file)
 
     def _has(self, name: str) -> bool:
         try:
@@ -131,6 +132,14 @@ class BegunFolder:
             with suppress(OSError):
                 os.unlink(temporary, dir_fd=folder)
             raise
+
+
+def _is_same(path: str, descriptor: int) -> bool:
+    """Return whether what is open lies at a path."""
+    try:
+        return os.path.samestat(os.lstat(path), os.fstat(descriptor))
+    except OSError:  # nothing lies there, or it is closed
+        return False
 
 
 def begin_folder(path: str, name: str, content: bytes) -> BegunFolder | None:

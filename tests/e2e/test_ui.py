@@ -55,7 +55,7 @@ def test_no_code_of_the_pipeline_is_run(project: Project) -> None:
     project.pipeline("from pathlib import Path\nPath('ran-at-all').touch()\nraise SystemExit(9)\n")
     running, address = start(project, "latest")
     page = ask(address)
-    assert "report_" in page
+    assert "report" in page
     assert "corpus" in page
     run = events_of(address + "events")["run"]
     assert isinstance(run, dict)

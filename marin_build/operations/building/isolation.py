@@ -53,18 +53,33 @@ def isolates(name: str) -> bool:
     return capabilities.uses_this_machine and capabilities.has_queue
 
 
-def make_isolation(
-    session: Session, plan: Plan, name: str, jobs: int, elsewhere: Collection[int] = ()
-) -> Isolation:
-    """Return the isolation of that name, for all targets but those that are built elsewhere.
+def check_isolation(plan: Plan, name: str, elsewhere: Collection[int]) -> None:
+    """Refuse an isolation that a plan cannot have, before anything is made for the run.
+
+    Args:
+        plan: what is to be built.
+        name: the isolation.
+        elsewhere: the targets that are not built in it.
 
     Raises:
-        UsageError: the name is unknown, a step of the plan cannot run in a thread, or this machine
-            cannot run so many steps at once.
+        UsageError: the name is unknown, or a step cannot run in a thread.
+
+    """
+    if name not in ISOLATIONS:
+        raise _unknown_isolation(name)
+    if name == "thread":
+        _check_threads(plan, elsewhere)
+
+
+def make_isolation(session: Session, name: str, jobs: int) -> Isolation:
+    """Return the isolation of a name that was checked.
+
+    Raises:
+        UsageError: this machine cannot run so many steps at once.
 
     """
     try:
-        return _isolation(session, plan, name, jobs, elsewhere)
+        return _isolation(session, name, jobs)
     except (OSError, RuntimeError) as error:  # no more descriptors, memory, processes or threads
         why = str(error.strerror if isinstance(error, OSError) else error)
         raise UsageError(
@@ -75,21 +90,16 @@ def make_isolation(
         ) from error
 
 
-def _isolation(
-    session: Session, plan: Plan, name: str, jobs: int, elsewhere: Collection[int]
-) -> Isolation:
+def _isolation(session: Session, name: str, jobs: int) -> Isolation:
     from marin_build.run_step.supervisor_pool import SupervisorPool
 
-    if name in {"process", "worker"}:
-        from marin_build.run_step.fork.bodies import ForkBodies
+    if name == "thread":
+        from marin_build.run_step.thread_bodies import ThreadBodies
 
-        return SupervisorPool(session, ForkBodies(session, jobs, reuse=name == "worker"), jobs)
-    if name != "thread":
-        raise _unknown_isolation(name)
-    _check_threads(plan, elsewhere)
-    from marin_build.run_step.thread_bodies import ThreadBodies
+        return SupervisorPool(session, ThreadBodies(session), jobs)
+    from marin_build.run_step.fork.bodies import ForkBodies
 
-    return SupervisorPool(session, ThreadBodies(session), jobs)
+    return SupervisorPool(session, ForkBodies(session, jobs, reuse=name == "worker"), jobs)
 
 
 def _unknown_isolation(name: str) -> UsageError:

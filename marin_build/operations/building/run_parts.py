@@ -11,7 +11,7 @@ from marin_build.apply.devices import Queued
 from marin_build.apply.events import one_at_a_time
 from marin_build.errors import MarinBuildError
 from marin_build.operations.building.forget_taints import forget_taints
-from marin_build.operations.building.isolation import make_isolation
+from marin_build.operations.building.isolation import check_isolation, make_isolation
 from marin_build.operations.building.prepare_apply import let_go_of_temp
 from marin_build.operations.building.run_session import make_session
 from marin_build.operations.loading.adopted_data import refused_readers
@@ -90,6 +90,9 @@ def begin_part(
     from marin_build.apply.applier import Applier
 
     planned, loaded, plan = ready.planned, ready.planned.loaded, ready.plan
+    queued = _queued(ready.queued)
+    isolation = terms.isolation or loaded.settings.isolation
+    check_isolation(plan, isolation, queued.engines)
     session = make_session(
         loaded,
         plan,
@@ -100,10 +103,8 @@ def begin_part(
         run=run,
     )
     gc.freeze()  # the graph lives until the end: collections need not walk it
-    queued = _queued(ready.queued)
     slots = min(ready.jobs, len(plan.to_build) + len(plan.sealed) - len(queued.engines)) or 1
-    isolation = terms.isolation or loaded.settings.isolation
-    runner = make_isolation(session, plan, isolation, slots, queued.engines)
+    runner = make_isolation(session, isolation, slots)
     if ready.queued:
         from marin_build.apply.mixed_workers import MixedWorkers
 
