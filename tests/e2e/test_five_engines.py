@@ -110,12 +110,15 @@ def _outputs(files: dict[str, bytes]) -> dict[str, bytes]:
 
 
 def _engines(files: dict[str, bytes]) -> dict[str, str]:
-    """Return which engine built each step."""
-    return {
-        path.rpartition("/.logs/")[0].rpartition("_")[0]: json.loads(data)["engine"]
-        for path, data in files.items()
-        if path.endswith("/.logs/attempt-0001.json")
-    }
+    """Return which engine built each step; a quick step of this machine has no attempt to say."""
+    found = {}
+    for path in files:
+        output, _, name = path.rpartition("/")
+        if name == ".executor_info":
+            attempt = files.get(f"{output}/.logs/attempt-0001.json")
+            engine = "local" if attempt is None else json.loads(attempt)["engine"]
+            found[output.rpartition("_")[0]] = engine
+    return found
 
 
 def _apply(project: Project, words: Sequence[str]) -> None:
