@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marin_build.observe.digest_files import digest_file
 from marin_build.protocol import layout
 from marin_build.protocol.artifact import read_artifact
+from marin_build.protocol.returned_value import digest_of_value
 from marin_build.untrusted_json import parse_json
 
 if TYPE_CHECKING:
@@ -68,22 +68,19 @@ def compare_contents(
         for path in digested
         if digest_file(store, f"{place}/{path}") != committed.digests[path]
     ]
-    if has_artifact and not _is_artifact(store, place, committed.artifact):
+    if has_artifact and not _is_artifact(store, place, committed):
         rewritten.append(layout.ARTIFACT)
     compared = len(digested) + has_artifact
     return Contents(tuple(rewritten), compared, len(known) - len(digested))
 
 
-def _is_artifact(store: Store, place: str, committed: object) -> bool:
+def _is_artifact(store: Store, place: str, committed: Committed) -> bool:
     blob, value = store.get(f"{place}/{layout.ARTIFACT}"), read_artifact(store, place)
     # The whole file is what a step wrote itself; the value in it is what a step returned.
     found = [blob.data if blob is not None else b"", value[0] if value is not None else b"null"]
+    expected = committed.artifact_digest or digest_of_value(committed.artifact)
     try:
         # Compared as text: NaN does not equal itself.
-        return _text(committed) in [_text(parse_json(data)) for data in found]
+        return expected in [digest_of_value(parse_json(data)) for data in found]
     except ValueError:
         return False
-
-
-def _text(value: object) -> str:
-    return json.dumps(value, sort_keys=True)

@@ -38,8 +38,10 @@ class Committed:
         record: the record that it left, or was to leave, beside the output.
         manifest: the files of the output, sorted.
         has_artifact: whether the step returned a value.
-        artifact: that value, as JSON values.
+        artifact: that value, as JSON values; the record of a step without an attempt has its digest
+            only.
         digests: path -> sha-256 in hex, of the files that were digested.
+        artifact_digest: `digest_of_value` of the artifact; empty if the value itself is there.
 
     """
 
@@ -48,6 +50,7 @@ class Committed:
     has_artifact: bool
     artifact: Any = None
     digests: Mapping[str, str] = field(default_factory=dict)
+    artifact_digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +155,7 @@ def _committed(publish: Any) -> Committed | None:
         bool(publish.get("has_artifact")),
         publish.get("artifact"),
         texts(publish.get("digests") or {}),
+        text_or_none(publish.get("artifact_digest")) or "",
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict
 from pydantic_core import PydanticSerializationError
 
+from marin_build.protocol.returned_value import digest_of_value
 from marin_build.untrusted_json import parse_json
 
 SCHEMA = 1
@@ -136,12 +137,15 @@ class Publication(_Document):
     def as_record(self) -> bytes:
         """Return the record with what is committed besides, for a step that leaves no attempt.
 
-        `attempt_reader.recorded` reads it. The artifact lies in a file of its own.
+        `attempt_reader.recorded` reads it. The artifact lies in a file of its own, and has a digest
+        here.
         """
         said: dict[str, object] = {
             "has_artifact": self.has_artifact,
             "manifest": [{"path": file.path, "size": file.size} for file in self.manifest],
         }
+        if self.has_artifact:
+            said["artifact_digest"] = digest_of_value(self.artifact)
         if self.digests:
             said["digests"] = self.digests
         return self.record.to_bytes()[:-1] + b", " + json.dumps(said).encode()[1:]

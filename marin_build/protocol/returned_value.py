@@ -10,6 +10,7 @@ import dataclasses
 import datetime as dt
 import decimal
 import enum
+import hashlib
 import json
 import math
 import uuid
@@ -279,3 +280,8 @@ def _in(path: str, name: str) -> str:
 def _shown(key: object) -> str:
     text = repr(key)
     return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004 - a line of text
+
+
+def digest_of_value(value: object) -> str:
+    """Return the sha-256, in hex, of JSON values: of their text with sorted keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -85,10 +85,10 @@ def pipeline(lines: int = 3, left: int = 1, right: int = 2) -> list[StepSpec]:
 # however slow the machine is.
 OVERDUE_ONCE_BEGUN = """
 from pathlib import Path
-from marin_build.apply.build_loop import BuildLoop
+from marin_build.apply.deadlines import Deadlines
 
-end_overdue = BuildLoop._end_overdue
-BuildLoop._end_overdue = lambda loop: end_overdue(loop) if Path("begun").exists() else None
+pop = Deadlines.pop
+Deadlines.pop = lambda self, now: pop(self, now) if Path("begun").exists() else []
 """
 
 # An applier must be told from those of other tests, which run at the same time.

@@ -12,6 +12,7 @@ from marin_build.observe import digest_files
 from marin_build.observe.verify_contents import Contents, compare_contents
 from marin_build.protocol.attempt_reader import Committed
 from marin_build.protocol.record_reader import Built
+from marin_build.protocol.returned_value import digest_of_value
 from marin_build.store.base import File
 
 if TYPE_CHECKING:
@@ -68,8 +69,13 @@ def test_what_a_step_returned(
 ) -> None:
     store = new_store()
     store.contents = {"gs://o/.artifact.json": data}
-    found = _compare(store, {}, artifact=value, has_artifact=True)
-    assert found == Contents(() if is_same else (".artifact.json",), 1, 0)
+    expected = Contents(() if is_same else (".artifact.json",), 1, 0)
+    assert _compare(store, {}, artifact=value, has_artifact=True) == expected
+    by_record = Committed(
+        Built("f", "r", "w", ""), (), has_artifact=True, artifact_digest=digest_of_value(value)
+    )
+    found = compare_contents(store, "gs://o", [], by_record, has_artifact=True)
+    assert found == expected, "a quick step has the digest of it in its record"
 
 
 @pytest.mark.parametrize(
