@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 VERSION_RATIO = 4.0
 NOOP_SIZES = (1_000, 10_000, 100_000)
 LARGEST = 100_000
-PLAN_RATIO = 4.0
+PLAN_RATIO = 3.0
+NOOP_RATIO = 2.0
 PLAN_BYTES = 1 << 30
 GROWTH = 1.25
 EXPLAIN_RATIO = 0.5
@@ -27,8 +28,8 @@ STEP_MILLISECONDS = {
     "marin-build-worker": ("worker", 0.8),
     "marin-build-thread": ("thread", 0.6),
 }
-CHAIN_MILLISECONDS = 10.0
-"""Two to three times what a step takes in a process; a loop that polls takes up to a second."""
+CHAIN_RATIO = 1.3
+ONE_SLOT = "marin-build-thread-1"
 BUILD_GROWTH = 1.05
 BUILD_BYTES = 600 << 20
 
@@ -46,8 +47,12 @@ class Verdict:
 def judge(results: Results, start: StartUp, live: LiveView) -> list[Verdict]:
     """All aims; those that this run did not measure are named too."""
     verdicts = [_noop(results, size) for size in NOOP_SIZES]
+    verdicts += [_noop_and_floor(results)]
     verdicts += [_step(results, tool) for tool in STEP_MILLISECONDS]
-    verdicts += [_many(results), _chain(results), _build_memory(results)]
+    verdicts += [_ahead_of_doit(results), _slots(results)]
+    verdicts += [_many(results, tool) for tool in STEP_MILLISECONDS]
+    verdicts += [_chain(results, tool) for tool in STEP_MILLISECONDS]
+    verdicts += [_build_memory(results)]
     verdicts += [_plan(results), _plan_memory(results), _growth(results, start), _explain(results)]
     verdicts += [_version(start.version, start.bare), _live_view(live)]
     return verdicts
@@ -73,9 +78,42 @@ def _step(results: Results, tool: str) -> Verdict:
     return Verdict(aim, f"{limit} ms a step", f"{milliseconds:.2f} ms", milliseconds <= limit)
 
 
-def _many(results: Results) -> Verdict:
-    few, many = (_seconds(results, size, "marin-build", Measure.FULL) for size in (1_000, 10_000))
-    aim = "a step of a full build of 10,000 steps (layers)"
+def _noop_and_floor(results: Results) -> Verdict:
+    ours = _our_seconds(results, LARGEST, Measure.NOOP)
+    bare = _seconds(results, LARGEST, "floor", Measure.PLAN)
+    aim = f"no-op of {LARGEST:,} steps (layers), the pipeline loaded"
+    limit = f"{NOOP_RATIO:g}x the floor's plan, which loads it, too"
+    if ours is None or bare is None:
+        return Verdict(aim, limit, "not measured", None)
+    measured = f"{ours:.2f} s; floor {bare:.2f} s ({ours / bare:.2f}x)"
+    return Verdict(aim, limit, measured, ours / bare <= NOOP_RATIO)
+
+
+def _ahead_of_doit(results: Results) -> Verdict:
+    ours, theirs = (
+        _seconds(results, 1_000, tool, Measure.FULL) for tool in ("marin-build-thread", "doit")
+    )
+    aim = "full build of 1,000 function steps (layers) in threads ahead of doit"
+    if ours is None or theirs is None:
+        return Verdict(aim, "doit's time", "not measured", None)
+    measured = f"{ours:.3f} s; doit {theirs:.3f} s ({ours / theirs:.2f}x)"
+    return Verdict(aim, "doit's time", measured, ours < theirs)
+
+
+def _slots(results: Results) -> Verdict:
+    two, one = (
+        _seconds(results, 1_000, tool, Measure.FULL) for tool in ("marin-build-thread", ONE_SLOT)
+    )
+    aim = "full build of 1,000 function steps (layers) in threads: two slots"
+    if two is None or one is None:
+        return Verdict(aim, "the time of one slot", "not measured", None)
+    measured = f"{two:.3f} s; one {one:.3f} s ({two / one:.2f}x)"
+    return Verdict(aim, "the time of one slot", measured, two < one)
+
+
+def _many(results: Results, tool: str) -> Verdict:
+    few, many = (_seconds(results, size, tool, Measure.FULL) for size in (1_000, 10_000))
+    aim = f"a step of a full build of 10,000 steps (layers), {STEP_MILLISECONDS[tool][0]}"
     limit = f"{BUILD_GROWTH:g}x a step of 1,000"
     if few is None or many is None:
         return Verdict(aim, limit, "not measured", None)
@@ -86,14 +124,18 @@ def _many(results: Results) -> Verdict:
     return Verdict(aim, limit, measured, ratio <= BUILD_GROWTH)
 
 
-def _chain(results: Results) -> Verdict:
-    series = results.series.get(("chain", 1_000, "marin-build", Measure.FULL))
-    seconds = None if series is None else series.seconds
-    aim, limit = "full build of a chain of 1,000 steps", f"{CHAIN_MILLISECONDS:g} ms a step"
-    if seconds is None:
+def _chain(results: Results, tool: str) -> Verdict:
+    chain = results.series.get(("chain", 1_000, tool, Measure.FULL))
+    layers = _seconds(results, 1_000, tool, Measure.FULL)
+    aim = f"a step of a full build of a chain of 1,000 steps, {STEP_MILLISECONDS[tool][0]}"
+    limit = f"{CHAIN_RATIO:g}x a step of layers"
+    if chain is None or chain.seconds is None or layers is None:
         return Verdict(aim, limit, "not measured", None)
-    milliseconds = seconds * 1000 / results.steps["chain", 1_000]
-    return Verdict(aim, limit, f"{milliseconds:.2f} ms", milliseconds <= CHAIN_MILLISECONDS)
+    of_chain = chain.seconds * 1000 / results.steps["chain", 1_000]
+    of_layers = layers * 1000 / results.steps["layers", 1_000]
+    ratio = of_chain / of_layers
+    measured = f"{of_chain:.2f} ms; {of_layers:.2f} ms ({ratio:.2f}x)"
+    return Verdict(aim, limit, measured, ratio <= CHAIN_RATIO)
 
 
 def _build_memory(results: Results) -> Verdict:

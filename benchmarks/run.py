@@ -43,6 +43,7 @@ def make_tools(venv: Path | None) -> dict[str, Tool]:
         MarinBuild(),
         MarinBuild("marin-build-worker", "worker"),
         MarinBuild("marin-build-thread", "thread"),
+        MarinBuild("marin-build-thread-1", "thread", "1"),
         Ninja(venv),
         Doit(venv),
         Snakemake(venv),

@@ -1,4 +1,7 @@
-"""marin-build itself: steps in processes of their own (the default), in workers, in threads."""
+"""marin-build itself: steps in processes of their own (the default), in workers, in threads.
+
+Every command loads the pipeline: what earlier loads gave is not used. `kept_loads` measures that.
+"""
 
 from __future__ import annotations
 
@@ -33,6 +36,7 @@ class MarinBuild:
 
     name: str = "marin-build"
     isolation: str = "process"
+    jobs: str = JOBS
     largest: tuple[int, str] | None = None
 
     def version(self) -> str | None:
@@ -46,7 +50,7 @@ class MarinBuild:
 
     def command(self, measure: Measure, case: Case) -> Command:
         """Return what is run and timed."""
-        pipeline = ["-f", "pipeline.py"]
+        pipeline = ["-f", "pipeline.py", "--no-analysis-cache"]
         for key, value in (
             ("shape", case.shape),
             ("n", case.size),
@@ -60,7 +64,7 @@ class MarinBuild:
                 step = graph_shapes.name(graph_shapes.explained(case.size))
                 options = ["explain", step, *pipeline]
             case Measure.FULL | Measure.NOOP | Measure.CHANGED:
-                options = ["apply", *pipeline, "-j", JOBS, "--isolation", self.isolation]
+                options = ["apply", *pipeline, "-j", self.jobs, "--isolation", self.isolation]
         environment = {"MARIN_PREFIX": str(case.folder / "outputs")}
         return Command((program() or "marin-build", *options), case.folder, environment)
 
