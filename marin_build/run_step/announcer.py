@@ -1,7 +1,7 @@
 """Announces targets whose steps take longer than a second, from a thread of its own.
 
 So others see who builds them: `status`, an older version, Marin. The thread looks from time to
-time, and is told of nothing: most steps are over before it would see them.
+time, and no step wakes it: most are over before it would see them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Locks of the kernel on the outputs below a prefix: whoever dies lets go of them at that instant.
+"""Locks of the kernel on the outputs below a prefix: a process that dies lets go of them at once.
 
 All locks of a prefix are on one file, `{prefix}/.marin-build/leases`. An output has one byte of it,
 at an offset made of where the output lies inside the prefix.
