@@ -74,8 +74,8 @@ def test_kept_targets_are_those_of_the_load(tmp_path: Path) -> None:
             assert getattr(one, name) == getattr(two, name)
         for name in (
             "payload", "fingerprint", "hash_id", "name_with_hash", "target_id", "is_dev", "tags",
-            "may_name_places", "is_built_by_code", "code_digest", "command", "files_read", "place",
-            "has_free_path", "hash_attrs", "is_pinned", "output_path",
+            "may_name_places", "is_built_by_code", "code_digest", "command_text", "files_read",
+            "place", "has_free_path", "hash_attrs", "is_pinned", "output_path",
         ):  # fmt: skip
             assert getattr(one.step, name) == getattr(two.step, name), name
         assert [dep.target_id for dep in one.step.deps] == [d.target_id for d in two.step.deps]
