@@ -101,7 +101,7 @@ def show_one(shown: ShownRun) -> None:
     for label, text in _facts(shown):
         echo(f"  {label:<10}{printable(text)}".rstrip())
     for line in _next(run):
-        echo(line)
+        echo(printable(line))
 
 
 def _facts(shown: ShownRun) -> Iterator[tuple[str, str]]:
