@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,8 +15,12 @@ import marin_build
 from marin_build.engines.registry import open_engine
 from marin_build.operations.loading.config import load_settings
 from marin_build.plan.prices import load_prices
+from marin_build.workspace.workspace import use_workspace
 
 from .pages import PAGES, Command, File, Fragment, fragments_of, page_name, parts_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FRAGMENTS = [(page, found) for page in PAGES for found in fragments_of(page)]
 RUN = [
@@ -35,6 +39,14 @@ FILES = [
     if isinstance(part, File)
 ]
 PRICES = ("tpu", "gpu", "cpu", "storage")
+
+
+@pytest.fixture(autouse=True)
+def _no_workspace() -> Iterator[None]:
+    """Put none in force, whatever an earlier test of this process has left."""
+    before = use_workspace(None)
+    yield
+    use_workspace(before)
 
 
 def test_what_is_not_run_says_why() -> None:
