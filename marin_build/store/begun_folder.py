@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import fcntl
 import os
-import time
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from marin_build.store.folder_lock import take_lock
 from marin_build.store.folder_place import FOLDER_ITSELF
 from marin_build.store.local_read import store_error
+from marin_build.store.temporary_file import write_temporary
 from marin_build.workspace.own_folder import make_folder
 
 if TYPE_CHECKING:
@@ -63,7 +62,6 @@ class BegunFolder:
             StoreError: it cannot be written.
 
         """
-        temporary = f"{last}.{os.getpid()}-0.tmp"
         try:
             _write(self._file, content)
             # Those who write on a condition look and write under this lock, too.
@@ -72,10 +70,10 @@ class BegunFolder:
                 if not self.is_in_place() or self._has(absent) or self._has(last):
                     return False
                 if not self._has_first_file():  # its builder wrote one of its own, as Marin does
-                    self._replace(self._name, content, temporary)
+                    self._replace(self._name, content)
                 for name, data in others.items():
-                    self._replace(name, data, temporary)
-                self._replace(last, token, temporary)
+                    self._replace(name, data)
+                self._replace(last, token)
             finally:
                 # A process that was forked meanwhile may have the folder open, too.
                 fcntl.flock(self._descriptor, fcntl.LOCK_UN)
@@ -115,22 +113,14 @@ class BegunFolder:
             return False
         return True
 
-    def _replace(self, name: str, data: bytes, temporary: str) -> None:
+    def _replace(self, name: str, data: bytes) -> None:
         """Have a file that is whole as soon as it is there."""
         folder = self._descriptor
-        descriptor = os.open(temporary, _NEW, 0o644, dir_fd=folder)
+        temporary, _ = write_temporary(f"{self._path}/{name}", data, folder)
         try:
-            try:
-                _write(descriptor, data)
-                # As in a `LocalStore`: two writes differ although the kernel's clock stands still.
-                now = time.time_ns()
-                os.utime(descriptor, ns=(now, now))
-            finally:
-                os.close(descriptor)
             os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
         except OSError:
-            with suppress(OSError):
-                os.unlink(temporary, dir_fd=folder)
+            os.unlink(temporary, dir_fd=folder)
             raise
 
 

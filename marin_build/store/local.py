@@ -12,10 +12,8 @@ has none for folders): there a file in the folder is locked instead, and files a
 
 from __future__ import annotations
 
-import itertools
 import os
 import stat
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -23,6 +21,7 @@ from marin_build.store.base import GUARD, File
 from marin_build.store.folder_lock import locked_folder
 from marin_build.store.folder_place import made_and_opened, open_folder
 from marin_build.store.local_read import read_file, store_error, version_of
+from marin_build.store.temporary_file import write_temporary
 from marin_build.workspace.own_folder import make_folder
 
 if TYPE_CHECKING:
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 
 _MANY = 512
 """From this number of paths on, folders are listed before files are opened."""
-_counter = itertools.count()
 
 
 class LocalStore:
@@ -66,7 +64,7 @@ class LocalStore:
     def put(self, path: str, data: bytes) -> str:
         """Write through a temporary file and `rename`."""
         with self._opened(path) as folder:
-            temporary, version = self._write_temporary(path, data, folder)
+            temporary, version = write_temporary(path, data, folder)
             try:
                 os.rename(temporary, _name(path), src_dir_fd=folder, dst_dir_fd=folder)
             except OSError as error:
@@ -161,7 +159,7 @@ class LocalStore:
     def _link(self, path: str, data: bytes) -> str | None:
         """Create a file that is whole at once; None if the server says that one is there."""
         with self._opened(path) as folder:
-            temporary, version = self._write_temporary(path, data, folder)
+            temporary, version = write_temporary(path, data, folder)
             try:
                 os.link(temporary, _name(path), src_dir_fd=folder, dst_dir_fd=folder)
             except FileExistsError:
@@ -192,29 +190,6 @@ class LocalStore:
             yield folder
         finally:
             os.close(folder)
-
-    def _write_temporary(self, path: str, data: bytes, folder: int) -> tuple[str, str]:
-        """Write a file beside `path`, in the opened folder; return its name and its version."""
-        temporary = f"{_name(path)}.{os.getpid()}-{next(_counter)}.tmp"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        try:
-            descriptor = os.open(temporary, flags, 0o644, dir_fd=folder)
-            try:
-                written = os.write(descriptor, data)
-                while written < len(data):
-                    written += os.write(descriptor, data[written:])
-                # The kernel's own clock may stand still for 10 ms, and a file's number is given
-                # away as soon as the file is gone: two writes must differ all the same.
-                now = time.time_ns()
-                os.utime(descriptor, ns=(now, now))
-                return temporary, version_of(os.fstat(descriptor))
-            except OSError:
-                os.unlink(temporary, dir_fd=folder)
-                raise
-            finally:
-                os.close(descriptor)
-        except OSError as error:
-            raise store_error("write", path, error) from error
 
 
 def _name(path: str) -> str:

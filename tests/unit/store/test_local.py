@@ -196,7 +196,7 @@ def test_a_version_does_not_rely_on_the_clock_of_the_kernel(
 ) -> None:
     """Before Linux 6.13 a file's time moves every 4 to 10 ms; its number is given away at once."""
     moments = iter(range(10**18, 10**18 + 1000))
-    monkeypatch.setattr("marin_build.store.local.time.time_ns", lambda: next(moments))
+    monkeypatch.setattr("marin_build.store.temporary_file.time.time_ns", lambda: next(moments))
     store, path = LocalStore(), str(tmp_path / "a")
     store.put(path, b"x")
     first = os.stat(path).st_mtime_ns
