@@ -109,8 +109,8 @@ class DocumentClaimant:
                 return Held(seen.lease, seen.lease_version)
             if state is State.COMMITTED:
                 assert seen.lease is not None
-                finish_publishing(self.store, self.output, seen)
-                if seen.status != STATUS_SUCCESS:
+                is_published = finish_publishing(self.store, self.output, seen)
+                if is_published and seen.status != STATUS_SUCCESS:
                     published, insists = True, False
                 seen = None
                 continue

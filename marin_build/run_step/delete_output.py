@@ -25,7 +25,7 @@ from marin_build.protocol.status import STATUS_DELETING, STATUS_LET_GO
 from marin_build.run_step.trash import empty_trash, move_data, new_trash, refuse_linked_trash
 from marin_build.store.folder_place import in_the_way
 from marin_build.store.kernel_locks import NO_LOCK
-from marin_build.store.local import LocalStore
+from marin_build.store.local import LocalStore, lasting
 from marin_build.store.mounts import is_shared
 from marin_build.workspace.places import is_url
 
@@ -182,7 +182,7 @@ class Deleter:
         if is_used():
             assert seen.status is not None
             path = f"{output}/{layout.STATUS}"
-            self.store.replace_if(path, seen.status.encode(), taken.status_version)
+            lasting(self.store).replace_if(path, seen.status.encode(), taken.status_version)
             taken.release()
             return Deletion.HELD
         if is_url(output):
