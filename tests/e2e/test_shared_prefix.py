@@ -108,6 +108,16 @@ class Shared:
         return found
 
 
+def _store_as(who: int, folder: Path, code: str) -> None:
+    """Run a line on the store of a network file system, as one of the users."""
+    assert INTERPRETER is not None
+    begin = "from marin_build.store.local import LocalStore; store = LocalStore(is_shared=True); "
+    subprocess.run(
+        [INTERPRETER, "-c", begin + code, str(folder)], user=USERS[who], group=USERS[who],
+        extra_groups=[GROUP], umask=0o002, cwd="/", env=_ENVIRON, check=True, timeout=PATIENCE,
+    )  # fmt: skip
+
+
 @pytest.fixture
 def shared() -> Iterator[Shared]:
     """A folder that other users can reach, as those of pytest are not."""
@@ -184,3 +194,12 @@ def test_the_lock_of_one_user_holds_for_the_other_until_its_death(shared: Shared
     out, err = second.communicate(timeout=PATIENCE)
     assert (second.returncode, '"step_succeeded"' in out, err) == (0, True, "")
     assert (shared.output_of("held") / ".executor_status").read_text() == "SUCCESS"
+
+
+def test_the_guard_of_a_network_file_system_is_shared_too(shared: Shared) -> None:
+    """Else the second user cannot even wait for the lock of a folder that the first one made."""
+    output = shared.prefix / "a"
+    write = "import sys; store.put_if_absent(sys.argv[1] + '/status', b'x') or exit(1)"
+    _store_as(0, output, write)
+    _store_as(1, output, write.replace("status", "other"))
+    assert sorted(path.name for path in output.glob("[a-z]*")) == ["other", "status"]
