@@ -14,7 +14,6 @@ import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from marin_build.protocol import layout
-from marin_build.store.local import lasting
 from marin_build.untrusted_json import parse_json, table, text
 
 if TYPE_CHECKING:
@@ -81,6 +80,8 @@ def put_tombstone(store: Store, output: str, version: str, tombstone: Tombstone)
         The new version; None if the status was written since it was seen.
 
     """
+    from marin_build.store.local import lasting
+
     path, data = f"{output}/{layout.STATUS}", tombstone.encode()
     written = lasting(store).replace_if(path, data, version)
     if written is None and (blob := store.get(path)) is not None and blob.data == data:
@@ -101,6 +102,8 @@ def take_away(store: Store, output: str, version: str, tombstone: Tombstone) -> 
         The new version of the status; None if the tombstone is not there any more: look again.
 
     """
+    from marin_build.store.local import lasting  # a plan against a bucket does without it
+
     path = f"{output}/{layout.STATUS}"
     return lasting(store).replace_if(path, tombstone.was.encode(), version)
 
