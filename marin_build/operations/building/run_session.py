@@ -54,7 +54,8 @@ def check_writable(prefix: str) -> None:
     except OSError as error:
         raise _unwritable(prefix, str(error.strerror)) from error
     if not os.access(prefix, os.W_OK | os.X_OK):
-        raise _unwritable(prefix, "permission denied")
+        is_read_only = os.statvfs(prefix).f_flag & os.ST_RDONLY
+        raise _unwritable(prefix, "read-only file system" if is_read_only else "permission denied")
 
 
 def _unwritable(prefix: str, why: str) -> StoreError:
