@@ -52,8 +52,8 @@ class PipelineWord(click.types.StringParamType):
 
 def complete_words(command: click.Command) -> None:
     """Let a shell complete the words of a command that are the pipeline's own."""
-    from marin_build.engines.registry import registered_engines
     from marin_build.operations.checks.complete_words import (
+        engine_names,
         parameter_names,
         profile_names,
         target_names,
@@ -67,7 +67,7 @@ def complete_words(command: click.Command) -> None:
         "force": PipelineWord(target_names, before="+"),
         "settings": PipelineWord(parameter_names, after="="),
         "profile": PipelineWord(lambda _file: profile_names()),
-        "engine": PipelineWord(lambda _file: [one.name for one in registered_engines()]),
+        "engine": PipelineWord(lambda _file: engine_names()),
         "file": click.Path(),
         "output": click.Path(),
         **dict.fromkeys(("folder", "old", "new", "prefix"), click.Path(file_okay=False)),
