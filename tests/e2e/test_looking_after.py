@@ -150,6 +150,10 @@ def test_a_holder_that_died_here_is_said_to_be_gone(project: Project, gate: Gate
     done = project.run("status", "held")
     assert done.out.startswith("gone  held_")
     assert "its holder is gone: " in done.out
+    assert "; the next apply builds it\n" in done.out
+    (row,) = [line for line in project.run("ls").out.splitlines() if line.startswith("held_")]
+    assert "  its holder is gone: " in row
+    assert "held by" not in row
     (told,) = project.run("status", "held", "--json").document["targets"]
     assert told["state"] == "gone"
 

@@ -57,7 +57,9 @@ def check_writable(prefix: str) -> None:
     except OSError as error:
         raise _unwritable(prefix, error) from error
     if not os.access(prefix, os.W_OK | os.X_OK):
-        raise _unwritable(prefix, PermissionError(errno.EACCES, "permission denied"))
+        is_read_only = os.statvfs(prefix).f_flag & os.ST_RDONLY
+        number = errno.EROFS if is_read_only else errno.EACCES
+        raise _unwritable(prefix, OSError(number, os.strerror(number)))
 
 
 def _unwritable(prefix: str, error: OSError) -> StoreError:
