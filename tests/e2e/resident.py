@@ -2,9 +2,9 @@
 
 A test that runs a command to its end waits mostly for Python to load modules; forks share that.
 Each command is still a process of its own: its group, environment, folder, streams, exit code.
-What is different: the seed of hashes, and that a module is loaded which nobody asked for. So what
-changes the interpreter (PYTHONHASHSEED, LANG ...) gets a fresh process, and so does whoever is
-signalled, watched or measured.
+What is different: the seed of hashes, that a module is loaded which nobody asked for, and that no
+module is taken apart at the end. So what changes the interpreter (PYTHONHASHSEED, LANG ...) gets a
+fresh process, and so does whoever is signalled, watched or measured.
 
 Scripts get the same through a client (`Resident.folder`): a small program of the name of ours
 hands its arguments, environment, folder and streams to the resident, and ends as the fork ends.
@@ -177,10 +177,15 @@ def resident_for(program: Path, environ: Mapping[str, str]) -> Resident | None:
     return _resident(program, has_bucket=_OF_A_BUCKET in environ) if begins == _BEGINS else None
 
 
+def new_resident(program: Path, **variables: str) -> Resident:
+    """Return one for a kind of test, whose interpreter begins with more variables than usual."""
+    return Resident(program, {**_BEGINS, "PATH": "/usr/bin:/bin", **variables}, _MODULES)
+
+
 @functools.cache
 def _resident(program: Path, *, has_bucket: bool) -> Resident:
     """Return one of the two there may be: the modules of a bucket make all forks slower."""
-    environ = {**_BEGINS, "PATH": "/usr/bin:/bin"}
     if has_bucket:
-        return Resident(program, environ | {_OF_A_BUCKET: "false"}, (*_MODULES, "gcsfs"))
-    return Resident(program, environ, _MODULES)
+        environ = {**_BEGINS, "PATH": "/usr/bin:/bin", _OF_A_BUCKET: "false"}
+        return Resident(program, environ, (*_MODULES, "gcsfs"))
+    return new_resident(program)
