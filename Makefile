@@ -38,6 +38,8 @@ demo: $(VENV)/.demo  ## plan, build and draw the bundled example; the second tim
 	@$(BIN)/marin-build graph -f $(EXAMPLE) -o .demo/graph.html
 	@echo "open .demo/graph.html in a browser; the outputs are in .marin-build/outputs"
 
+# Each of the processes reads all tests: compiled ones, the second time.
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/.dev  ## all tests
 	$(BIN)/python -m pytest -n $(PYTEST_JOBS) --dist worksteal $(SECOND_TRY) $(PYTEST_ARGS)
 
