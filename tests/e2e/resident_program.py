@@ -111,10 +111,10 @@ def _serve(channel: socket.socket, door: socket.socket) -> bool:
                 return True
             if caller is channel:
                 *streams, status = descriptors
-                _tell(status, pid)
             else:
                 streams, status = descriptors, caller.detach()
                 waiting.register(status, selectors.EVENT_READ, _Gone(pid))
+            _tell(status, pid)
             for descriptor in streams:
                 os.close(descriptor)
             waiting.register(os.pidfd_open(pid), selectors.EVENT_READ, _Ended(pid, status))

@@ -434,7 +434,7 @@ class Project:
         return self.start_command([PROGRAM, *args], env=env)
 
     def start_fork(self, *args: str | Path, env: Mapping[str, str] | None = None) -> Running:
-        """Start marin-build as a fork of the resident process: no signal sent here reaches it."""
+        """Start marin-build as a fork of the resident process, which gets signals through a client."""
         return self.start_command([PROGRAM.name, *args], env=self.forking(env))
 
     def start_command(
