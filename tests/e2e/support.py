@@ -434,7 +434,7 @@ class Project:
         return self.start_command([PROGRAM, *args], env=env)
 
     def start_fork(self, *args: str | Path, env: Mapping[str, str] | None = None) -> Running:
-        """Start marin-build as a fork of the resident process, which gets signals through a client."""
+        """Start marin-build as a fork of the resident process; a client passes on signals."""
         return self.start_command([PROGRAM.name, *args], env=self.forking(env))
 
     def start_command(
