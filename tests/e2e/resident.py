@@ -33,7 +33,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _SCRIPT = Path(__file__).with_name("resident_program.py")
-_MODULES = ("jinja2", "networkx", "pydantic", "rich.console", "rich.live", "rich.table")
+_MODULES = (
+    "encodings.ascii", "encodings.unicode_escape", "jinja2", "networkx", "pwd", "pydantic",
+    "rich.console", "rich.live", "rich.table", "statistics", "tomllib",
+)  # fmt: skip
 _OF_A_BUCKET = "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"
 _BEGINS = {"LANG": "C.UTF-8", "PYTHONWARNINGS": "error"}
 """What the interpreter reads when it begins."""
