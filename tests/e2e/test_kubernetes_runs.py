@@ -21,7 +21,7 @@ from tests.servers.kubernetes import kubernetes_cluster
 from tests.servers.kubernetes_nodes import Node
 from tests.servers.slurm import wait_until
 
-from .support import BIN, PATIENCE, Project, copy_examples, shellcheck
+from .support import PATIENCE, Project, copy_examples, shellcheck
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -417,11 +417,10 @@ def test_the_example_of_two_slices_builds_one_target_and_survives_an_eviction(
         for pool in range(2) for host in range(2)
     ]  # fmt: skip
     with kubernetes_cluster(tmp_path / "cluster", [Node("n1", labels=SPOT), *tpus]) as cluster:
-        path = f"{BIN}:/usr/bin:/bin"
-        cluster.image_environment.update(example.environ() | {"PATH": path})
+        cluster.image_environment.update(example.environ() | example.forking())
         example.environment |= cluster.environment
         try:
-            run = example.start("apply", "--json")
+            run = example.start_fork("apply", "--json")
             cluster.wait_for(lambda: cluster.objects("JobSet"))
             (jobset,) = cluster.objects("JobSet")
             pods = cluster.wait_for_pods(jobset["metadata"]["name"], 4)
