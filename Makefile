@@ -74,7 +74,7 @@ docs: $(VENV)/.dev  ## the documentation as a site, in site/: a broken link fail
 
 check: lint types imports docs test  ## all that CI runs
 
-bench: $(VENV)/.dev  ## the tables in benchmarks/RESULTS.md (takes long)
+bench: $(VENV)/.dev  ## the tables in benchmarks/RESULTS.md, in minutes
 	$(BIN)/python -m benchmarks.run --output benchmarks/RESULTS.md
 
 screenshots: $(VENV)/.dev  ## the pictures of the graph page in docs/images (needs Chromium)

@@ -434,7 +434,10 @@ class Project:
         return self.start_command([PROGRAM, *args], env=env)
 
     def start_fork(self, *args: str | Path, env: Mapping[str, str] | None = None) -> Running:
-        """Start marin-build as a fork of the resident process; a client passes on signals."""
+        """Start marin-build as a fork of the resident process; a client passes on signals.
+
+        `wait_until_all_gone` does not see it: the environment that marks it is not its first one.
+        """
         return self.start_command([PROGRAM.name, *args], env=self.forking(env))
 
     def start_command(
