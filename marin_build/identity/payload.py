@@ -16,7 +16,7 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, Any
 
-from marin_build.identity.canonical import canonical_text, quoted
+from marin_build.identity.canonical import canonical_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,21 +54,16 @@ def payload_text(
         code: code digest, for steps that rebuild when their code changes.
 
     """
-    # Written by hand, because the JSON encoder takes longer to begin than most payloads take.
-    before, after = "", ""  # keys are sorted, so the optional ones stand on both sides of "deps"
+    payload = {"attrs": attrs, "deps": sorted(deps), "name": name}
     if bind:
-        before += f', "bind": {canonical_text(bind)}'
+        payload["bind"] = bind
     if code is not None:
-        before += f', "code": {quoted(code)}'
+        payload["code"] = code
     if command is not None:
-        before += f', "command": {canonical_text(command)}'
-    needs = ", ".join(map(quoted, sorted(deps)))
+        payload["command"] = command
     if inputs:
-        after += f', "inputs": {canonical_text(inputs)}'
-    return (
-        f'{{"attrs": {canonical_text(attrs)}{before}, "deps": [{needs}]{after}, '
-        f'"name": {quoted(name)}}}'
-    )
+        payload["inputs"] = inputs
+    return canonical_text(payload)
 
 
 def fingerprint_of(payload: str) -> str:

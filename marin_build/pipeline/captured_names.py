@@ -61,9 +61,12 @@ class CellValues(tuple[Any, ...]):
 
     def are_those_of(self, function: types.FunctionType) -> bool:
         """Return whether the cells of the function still hold the same."""
-        for then, cell in zip(self, function.__closure__ or (), strict=True):
-            if then is not UNSET and _content(cell) is not then:
-                return False
+        try:
+            for then, cell in zip(self, function.__closure__ or (), strict=True):
+                if then is not UNSET and cell.cell_contents is not then:
+                    return False
+        except ValueError:  # one that had a value is empty now
+            return False
         return True
 
     def captured(self, function: types.FunctionType, attrs: Container[str]) -> list[Captured]:

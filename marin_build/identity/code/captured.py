@@ -59,18 +59,23 @@ def _simple_text(function: types.FunctionType, reader: CodeReader) -> str | None
 
     Steps that a loop declares have such functions: they hold numbers, names and other steps.
     """
-    if is_foreign(function.__code__.co_filename):
+    code = function.__code__
+    if function.__defaults__ or function.__kwdefaults__ or is_foreign(code.co_filename):
         return None
     held: list[str] = []
-    for name, item in captured(function):
+    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            item = cell.cell_contents
+        except ValueError:  # it has no value yet
+            return None
         if type(item) in _PLAIN or item is None:
             held.append(f"{name}={item!r}")
         elif isinstance(item, CountsByName) and not isinstance(item, StandsForFunction):
             held.append(f"{name}={item.code_name}")
         else:
             return None
-    code = reader.of_function(function)
-    return _function_text(code, held) if code.has_source else None
+    found = reader.of_function(function)
+    return _function_text(found, held) if found.has_source else None
 
 
 def _function_text(code: FunctionCode, held: list[str]) -> str:
