@@ -98,7 +98,8 @@ def test_defaults_and_empty_cells_are_no_less_than_values() -> None:
         def build() -> object:
             return later
 
-        del later
+        assert build.__closure__ is not None
+        del build.__closure__[0].cell_contents
         return build
 
     def recursive(depth: int) -> object:
