@@ -144,6 +144,63 @@ def test_a_turn_that_others_wait_for_is_given_away_after_a_while(clock: Clock) -
     with turn:
         pass
     assert has_it.wait(PATIENCE)
+    turns.give_away()
+    seen: list[bool] = []
+    for _ in range(2 * round(TENURE / (SHORT / 2))):
+        _step(turn, clock, SHORT / 2, lambda: seen.append(_is_free(turns)))
+    assert not any(seen[1:]), "nobody waits any more"
+
+
+def test_who_is_faster_than_the_one_that_waits_has_no_more_time(clock: Clock) -> None:
+    """Else one slot takes the turn again and again before another one has woken up."""
+    turns = Turns()
+    turn = Bookkeeping(turns, keeps=True)
+    _step(turn, clock, 0, lambda: None)
+    turn.step_over(goes_on=False)
+    turns._is_awaited = True
+    clock.now += 2 * TENURE
+    with turn:
+        pass
+    assert _is_free(turns)
+
+
+def test_a_turn_that_is_used_again_after_a_body_is_not_taken_away(clock: Clock) -> None:
+    """Else two supervisors have it, and fight for the interpreter."""
+    turns = Turns()
+    turn = Bookkeeping(turns, keeps=True)
+    _step(turn, clock, 0, lambda: None)
+    _step(turn, clock, 0, lambda: None)
+    clock.now += SHORT
+    has_it = _taken_by_another(turns)
+    assert not has_it.wait(5 * SHORT)
+    turn.step_over(goes_on=False)
+    assert has_it.wait(PATIENCE)
+
+
+def test_who_lost_the_turn_during_a_body_does_not_get_that_of_another_one(clock: Clock) -> None:
+    turns = Turns()
+    first, second = (Bookkeeping(turns, keeps=True) for _ in range(2))
+    turns.take()
+    assert turns.keep(first)
+    clock.now += SHORT
+    turns.take()
+    assert turns.keep(second)
+    assert not turns.resume(first)
+    assert turns.resume(second)
+    turns.give_away()
+    assert _is_free(turns)
+
+
+def test_a_turn_kept_by_a_step_without_a_body_is_given_away_whole(clock: Clock) -> None:
+    turns = Turns()
+    turn = Bookkeeping(turns, keeps=True)
+    _step(turn, clock, 0, lambda: None)
+    with turn:
+        pass
+    turn.step_over(goes_on=False)
+    turns.take()
+    assert not turns.resume(turn), "it is another one's"
+    turns.give_away()
 
 
 @pytest.mark.parametrize("keeps", [True, False])
