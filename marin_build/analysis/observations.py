@@ -42,6 +42,11 @@ class NotKept:
     reason: str
     where: str
 
+    @property
+    def words(self) -> str:
+        """It in one sentence, after the name of the pipeline."""
+        return f"{self.where} {self.reason}"
+
 
 @dataclass(frozen=True, slots=True)
 class Observations:

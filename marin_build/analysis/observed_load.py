@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from types import ModuleType
 
+    from marin_build.analysis.checkout import Checkout
     from marin_build.analysis.questions import Answer
     from marin_build.pipeline.load import Pipeline
 
@@ -90,12 +91,30 @@ class ObservedLoad:
             watch.refused = reason, f"{relative_to(file, watch.project)}:{line}"
         if watch.refused is not None:
             return NotKept(*watch.refused)
+        if watch.checkout is not None:
+            self._leave_out_what_follows_from(watch.checkout)
         files, libraries = self._files()
         answers = self._answers(files)
         folders = self._searched()
         if watch.refused is not None:
             return NotKept(*watch.refused)
         return Observations(watch.project, self._salt, answers, libraries, folders)
+
+    def _leave_out_what_follows_from(self, checkout: Checkout) -> None:
+        """Leave out what lies in a checkout of a commit, and what is outside, ask where it lies."""
+        watch = self._watch
+        moved = [(checkout.outside(path), stamp) for path, stamp in watch.files.items()]
+        watch.files = {path: stamp for path, stamp in moved if path is not None}
+        watch.imported = list(checkout.all_outside(watch.imported))
+        watch.distributions = set(checkout.all_outside(watch.distributions))
+        self._search_path = list(checkout.all_outside(self._search_path))
+        watch.answers = {
+            kind: checkout.answers_outside(kind, asked) for kind, asked in watch.answers.items()
+        }
+        folders = ((checkout.outside(path), kinds) for path, kinds in watch.folders.items())
+        watch.folders = {path: kinds for path, kinds in folders if path is not None}
+        if checkout.has(watch.folder):
+            watch.called.discard("getcwd")  # the place of the checkout is another one each time
 
     def _refuse_what_was_there(self, pipeline: Pipeline) -> None:
         """Refuse a load that used modules of the project which were imported before it."""
@@ -125,7 +144,10 @@ class ObservedLoad:
             file: questions.answer_now(questions.FILE, file, b"") for file in _ALWAYS_READ
         }
         installed: dict[str, InstalledFiles] = {}
-        for folder, names in _by_folder({*watch.files, *self._module_files()}).items():
+        modules: Iterable[str] = self._module_files()
+        if watch.checkout is not None:
+            modules = watch.checkout.all_outside(modules)
+        for folder, names in _by_folder({*watch.files, *modules}).items():
             owner = owner_of(f"{folder}/_.py")
             if owner in ("python", "imports"):
                 continue
@@ -203,7 +225,10 @@ class ObservedLoad:
     def _searched(self) -> dict[str, SearchedFolder]:
         trusted_before = self._watch.began - DISTRUST_NS
         found: dict[str, SearchedFolder] = {}
-        for folder, names in folders_with_names(self._watch.searches, self._watch.folder).items():
+        searches = folders_with_names(self._watch.searches, self._watch.folder)
+        if self._watch.checkout is not None:
+            searches = self._watch.checkout.folders_outside(searches)
+        for folder, names in searches.items():
             is_package = folder not in sys.path and owner_of(f"{folder}/x.py") == "library"
             stamp = folder_stamp(folder) if is_package else None
             if stamp is not None and max(stamp[:2]) < trusted_before:
@@ -244,6 +269,7 @@ def observed_load(
     given: Mapping[str, str],
     *,
     salt: bytes | None = None,
+    checkout: Checkout | None = None,
     clock: Callable[[], int] = time.time_ns,
 ) -> Iterator[ObservedLoad]:
     """Note what the block looks at, which loads a pipeline in this thread.
@@ -253,11 +279,13 @@ def observed_load(
         given: what decides what is loaded, and with which parameters, by a name in words; of the
             values only digests are kept.
         salt: the key of digests: of earlier observations, to compare with them; None: a new one.
+        checkout: of the commit that is loaded; what lies in it is not asked again. None: the files
+            are as they are.
         clock: returns the time in ns since the epoch: what was written just before is not trusted.
 
     """
     salt = salt or os.urandom(_KEY_BYTES)
-    watch = Watch(project, clock())
+    watch = Watch(project, clock(), checkout=checkout)
     load = ObservedLoad(watch, given, salt)
     if audit_hook.is_observing():
         watch.refuse("is loaded while another load is observed", None)

@@ -20,6 +20,7 @@ from marin_build.analysis.observations import Observations
 from marin_build.errors import StoppedError
 from marin_build.operations.loading.load_targets import store_of_targets
 from marin_build.operations.loading.loading import (
+    Declared,
     KeptLoad,
     Loaded,
     LoadRequest,
@@ -50,6 +51,7 @@ class Analysis:
         salt: the project's; None if it has none yet.
         key: how the files call it; another module path, which a load may make, is another one.
         kept: the targets of earlier loads, once they are used.
+        warnings: of these loads, for the pipeline's author.
         loaded: the pipeline, once it was loaded in spite of that.
 
     """
@@ -61,12 +63,13 @@ class Analysis:
     salt: bytes | None
     key: str
     kept: Targets | None = None
+    warnings: tuple[str, ...] = ()
     loaded: Loaded | None = None
 
     @classmethod
     def of(cls, request: LoadRequest, options: PipelineOptions) -> Analysis:
         """Return the analysis of what is to be loaded; nothing is read but the salt."""
-        files, given = AnalysisFiles(request.workspace.project), _given(request)
+        files, given = AnalysisFiles(request.workspace.project), given_to_a_load(request)
         salt = files.salt()
         return cls(request, options, given, files, salt, files.key_of(salt or b"", given))
 
@@ -83,6 +86,21 @@ class Analysis:
 
     def usable(self) -> Loaded | None:
         """Return what earlier loads gave, if another one would give the same; else None."""
+        declared = self.usable_declaration()
+        if declared is None:
+            return None
+        return Loaded(
+            declared.settings,
+            declared.workspace,
+            declared.pipeline,
+            declared.targets,
+            store_of_targets(declared.targets),
+            current_host(),
+            kept=KeptLoad(self.warnings, self.load_again),
+        )
+
+    def usable_declaration(self) -> Declared | None:
+        """Return the same without the store of its outputs."""
         if self.salt is None:
             return None
         try:
@@ -110,7 +128,7 @@ class Analysis:
             return False
         return is_known and all(stamps[file] == stamp_in_json(file) for file in stamps)
 
-    def _restored(self, columns: Columns) -> Loaded | None:
+    def _restored(self, columns: Columns) -> Declared | None:
         from marin_build.analysis.kept_steps import kept_targets
         from marin_build.analysis.named_files import kinds_of
         from marin_build.pipeline.load import Pipeline
@@ -128,15 +146,8 @@ class Analysis:
             threads=tuple(map(text, array(kept["threads"]))),
             notes=tuple(map(text, array(kept["notes"]))),
         )
-        return Loaded(
-            self.request.settings,
-            workspace,
-            pipeline,
-            targets,
-            store_of_targets(targets),
-            current_host(),
-            kept=KeptLoad(tuple(map(text, array(kept["warnings"]))), self.load_again),
-        )
+        self.warnings = tuple(map(text, array(kept["warnings"])))
+        return Declared(self.request.settings, workspace, pipeline, targets)
 
     def load_again(self) -> Loaded:
         """Load the pipeline whose analysis is used, once.
@@ -170,7 +181,7 @@ def _are_equal(kept: Targets, loaded: Targets) -> bool:
     )
 
 
-def _given(request: LoadRequest) -> dict[str, str]:
+def given_to_a_load(request: LoadRequest) -> dict[str, str]:
     """Return all that a load is given, each with words for it."""
     module, workspace = request.module, request.workspace
     return {

@@ -6,22 +6,15 @@ import os
 import sys
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from marin_build.analysis.analysis_files import (
-    ENOUGH_REFUSALS,
-    REFUSED,
-    SEEN,
-    UNSTEADY,
-    USED,
-    stamp_in_json,
-)
+from marin_build.analysis.analysis_files import REFUSED, UNSTEADY, stamp_in_json
+from marin_build.analysis.learned import is_hopeless, known_before, learned
 from marin_build.analysis.observations import NotKept, Observations
 from marin_build.analysis.observed_load import observed_load
 from marin_build.analysis.printed import noting_prints
-from marin_build.analysis.step_document import NotKeptError
 from marin_build.operations.loading.loading import declare, load, opened
-from marin_build.untrusted_json import whole
 from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
@@ -46,15 +39,15 @@ def load_and_keep(analysis: Analysis, needed: Sequence[str] = ()) -> Loaded:
         analysis.make_salt()
     except OSError:  # nothing can be kept in this project
         return load(options, needed=needed)
-    before = _before(analysis)
-    is_hopeless = before.get("state") == UNSTEADY or before.get("refusals", 0) >= ENOUGH_REFUSALS
+    before = known_before(analysis.files, analysis.key)
+    is_prepared = not is_hopeless(before)
     codes: dict[int, str] | None = None
     with (
         noting_prints() as printed,
         observed_load(project, analysis.given, salt=analysis.salt) as watch,
     ):
         declared = declare(options, needed=needed)
-        if not is_hopeless and _reason_against(declared) is None:
+        if is_prepared and reason_against(declared) is None:
             codes, deep_codes = all_digests(declared.targets)
             declared = replace(declared, targets=replace(declared.targets, deep_codes=deep_codes))
     found = watch.result(declared.pipeline)
@@ -65,15 +58,6 @@ def load_and_keep(analysis: Analysis, needed: Sequence[str] = ()) -> Loaded:
     return opened(declared)
 
 
-def _before(analysis: Analysis) -> Mapping[str, Any]:
-    """Return what is known of an analysis; nothing if that cannot be read."""
-    try:
-        index = analysis.files.index(analysis.key)
-        return {**index, "refusals": whole(index.get("refusals"))}
-    except (OSError, ValueError):
-        return {}
-
-
 def _code_of(declared: Declared) -> dict[str, list[int] | None]:
     """Return the stamps of the pipeline's file and of the project's modules."""
     start = declared.workspace.project + os.sep
@@ -82,7 +66,7 @@ def _code_of(declared: Declared) -> dict[str, list[int] | None]:
     return {file: stamp_in_json(file) for file in sorted({declared.pipeline.file, *own})}
 
 
-def _reason_against(declared: Declared) -> str | None:
+def reason_against(declared: Declared) -> str | None:
     """Return why what a pipeline declares cannot be kept, whatever its load looked at."""
     from marin_build.pipeline.graph import steps_below
 
@@ -114,24 +98,12 @@ def _keep(
         found: what the load looked at.
 
     """
-    known: dict[str, Any] = {"pipeline": declared.file}
-    refusals = min(before.get("refusals", 0) + 1, ENOUGH_REFUSALS)
-    if (why := _reason_against(declared)) is not None:
-        known |= {"state": REFUSED, "why": why, "refusals": refusals}
-    elif isinstance(found, NotKept):
-        why = f"{found.where} {found.reason}"
-        known |= {"state": REFUSED, "why": why, "refusals": refusals}
-    elif (both := _joined(before, found)) is not None and codes is None:
-        return  # it would be refused for the same reason
-    else:
-        known |= {"state": SEEN, "observed": (both or found).json_values()}
-        try:
-            if codes is not None:
-                known["columns"] = analysis.files.write_columns(_columns_of(declared, codes))
-        except NotKeptError as error:
-            known |= {"state": REFUSED, "why": str(error), "refusals": refusals}
-        if both is not None and "columns" in before:
-            known["state"] = USED if before["columns"] == known.get("columns") else UNSTEADY
+    why = reason_against(declared)
+    looked_at = found.words if isinstance(found, NotKept) else found
+    keep = None if codes is None else partial(_write_columns, analysis, declared, codes)
+    if (known := learned(before, why or looked_at, keep)) is None:
+        return
+    known["pipeline"] = declared.file
     if known["state"] in (REFUSED, UNSTEADY):
         known["code"] = _code_of(declared)
     if known != {name: before.get(name) for name in known}:
@@ -139,12 +111,8 @@ def _keep(
         analysis.files.clean()
 
 
-def _joined(index: Mapping[str, Any], found: Observations) -> Observations | None:
-    """Return what an earlier load and this one looked at; None if they saw something else."""
-    try:
-        return Observations.of_json(index["observed"]).joined(found)
-    except (ValueError, KeyError, TypeError):
-        return None
+def _write_columns(analysis: Analysis, declared: Declared, codes: Mapping[int, str]) -> str:
+    return analysis.files.write_columns(_columns_of(declared, codes))
 
 
 def _columns_of(declared: Declared, codes: Mapping[int, str]) -> bytes:

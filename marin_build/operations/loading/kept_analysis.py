@@ -7,16 +7,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from marin_build.operations.loading.loading import (
-    Loaded,
-    load,
-    request_of,
-)
+from marin_build.operations.loading.loading import Loaded, load, request_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from marin_build.operations.loading.list_targets import Listing
     from marin_build.operations.loading.options import PipelineOptions
+
+
+def list_without_load(options: PipelineOptions) -> Listing | None:
+    """Return what `list_here` returns, if earlier loads tell it; else None."""
+    from marin_build.operations.loading.list_targets import is_here, listing_of
+
+    request = request_of(options)
+    if options.unbuilt or options.no_analysis or not request.settings.analysis_cache:
+        return None
+    if not is_here(options, request.module, request.workspace.project):
+        return None
+    from marin_build.operations.loading.analysis import Analysis
+
+    found = Analysis.of(request, options).usable_declaration()
+    return None if found is None else listing_of(found)
 
 
 def load_to_read(
