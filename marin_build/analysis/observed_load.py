@@ -8,27 +8,30 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from marin_build.analysis import asked_variables, audit_hook, questions
+from marin_build.analysis import asked_variables, audit_hook, questions, unsteady_names
 from marin_build.analysis.callers import owner_of
-from marin_build.analysis.observations import NotKept, Observations
+from marin_build.analysis.files_read import files_read, variables_of
+from marin_build.analysis.observations import (
+    CHANGED_BEFORE,
+    NotKept,
+    Observations,
+)
 from marin_build.analysis.replaced_functions import Replacements
 from marin_build.analysis.searched_folders import (
     PACKAGE,
-    InstalledFiles,
     SearchedFolder,
     folder_stamp,
-    number_of_stamps,
     searched,
 )
-from marin_build.analysis.searching import SearchedModules, folders_with_names, source_of
+from marin_build.analysis.searching import SearchedModules, folders_with_names
 from marin_build.analysis.unsteady_code import unsteady_place
 from marin_build.analysis.watch import Watch
 from marin_build.text.readable import printable
-from marin_build.workspace.file_stamps import DISTRUST_NS, FileStamp, lasts, stamp_now
+from marin_build.workspace.file_stamps import DISTRUST_NS
 from marin_build.workspace.workspace import relative_to
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from types import ModuleType
 
     from marin_build.analysis.checkout import Checkout
@@ -36,8 +39,6 @@ if TYPE_CHECKING:
     from marin_build.pipeline.load import Pipeline
 
 _KEY_BYTES = 32
-_ALWAYS_READ = ("/etc/localtime", "/etc/passwd")
-"""Files that C libraries read without a word: the time zone, and the homes of users."""
 
 
 class ObservedLoad:
@@ -93,7 +94,7 @@ class ObservedLoad:
             return NotKept(*watch.refused)
         if watch.checkout is not None:
             self._leave_out_what_follows_from(watch.checkout)
-        files, libraries = self._files()
+        files, libraries = files_read(watch, self._modules_after)
         answers = self._answers(files)
         folders = self._searched()
         if watch.refused is not None:
@@ -125,63 +126,18 @@ class ObservedLoad:
             reason = "is installed, so that its code cannot be told from that of libraries"
             self._watch.refuse(reason, None, pipeline.file)
             return
+        connecting = unsteady_names.NATIVE_CONNECTIONS.intersection(self._modules_after)
+        if new := connecting.difference(self._modules_before):
+            self._watch.refuse(f"imports `{min(new)}`, which may use the network", None)
+            return
         folders = tuple({self._watch.project + os.sep, os.path.dirname(pipeline.file) + os.sep})
         for name, module in self._modules_before.items():
-            file = _variables_of(module).get("__file__")
+            file = variables_of(module).get("__file__")
             if not isinstance(file, str) or name == "__main__" or not file.startswith(folders):
                 continue
             if self._modules_after.get(name) is module and owner_of(file) == "author":
                 self._watch.refuse("uses a module that was imported before it", None, file)
                 return
-
-    def _files(self) -> tuple[dict[str, Answer], dict[str, InstalledFiles]]:
-        """Return the files that were read: others' by path, and libraries' by folder.
-
-        What was written since shortly before the load is refused: it is not known what was read.
-        """
-        watch = self._watch
-        own: dict[str, Answer] = {
-            file: questions.answer_now(questions.FILE, file, b"") for file in _ALWAYS_READ
-        }
-        installed: dict[str, InstalledFiles] = {}
-        modules: Iterable[str] = self._module_files()
-        if watch.checkout is not None:
-            modules = watch.checkout.all_outside(modules)
-        for folder, names in _by_folder({*watch.files, *modules}).items():
-            owner = owner_of(f"{folder}/_.py")
-            if owner in ("python", "imports"):
-                continue
-            stamps = [stamp_now(f"{folder}/{name}") for name in names]
-            for name, stamp in zip(names, stamps, strict=True):
-                file = f"{folder}/{name}"
-                if not lasts(stamp, watch.began):
-                    watch.refuse("reads a file that was written just before", None, file)
-                elif watch.files.get(file, stamp) != stamp:
-                    watch.refuse("reads a file that was written meanwhile", None, file)
-            if owner == "author":
-                for name, stamp in zip(names, stamps, strict=True):
-                    self._add_file(own, f"{folder}/{name}", stamp)
-            else:
-                installed[folder] = InstalledFiles(tuple(names), number_of_stamps(stamps))
-        return own, installed
-
-    def _add_file(self, own: dict[str, Answer], path: str, stamp: FileStamp | None) -> None:
-        own[path] = stamp or questions.answer_now(questions.FILE, path, b"")
-        if own[path] == ("", "other"):
-            self._watch.refuse("reads what is no file of a disk", None, path)
-
-    def _module_files(self) -> Iterator[str]:
-        """Yield the files of all modules: a library may have been imported by this program."""
-        compiled: set[object] = set()
-        for name, module in self._modules_after.items():
-            kept = _variables_of(module)
-            file = kept.get("__file__")
-            if name != "__main__" and isinstance(file, str) and file.startswith("/"):
-                compiled.add(kept.get("__cached__"))
-                yield file
-        for path in self._watch.imported:
-            if path not in compiled:
-                yield source_of(path)
 
     def _answers(self, files: dict[str, Answer]) -> dict[str, dict[str, Answer]]:
         watch, salt = self._watch, self._salt
@@ -212,7 +168,7 @@ class ObservedLoad:
             kind = questions.ENTRIES if with_kinds else questions.NAMES
             found.setdefault(kind, {})[folder] = questions.answer_now(kind, folder, salt)
             if self._changed_meanwhile(folder):
-                watch.refuse("lists a folder that was changed just before", None, folder)
+                watch.refuse(CHANGED_BEFORE, None, folder)
         return {kind: dict(sorted(asked.items())) for kind, asked in sorted(found.items()) if asked}
 
     def _changed_meanwhile(self, folder: str) -> bool:
@@ -243,24 +199,6 @@ class ObservedLoad:
                 if "." not in entry and is_listed and os.path.isdir(inner):
                     found[inner] = searched(inner, {PACKAGE, *known}, trusted_before)
         return found
-
-
-def _variables_of(module: object) -> Mapping[str, object]:
-    """Return the variables of a module, without loading one that waits until it is used."""
-    try:
-        found = object.__getattribute__(module, "__dict__")
-    except AttributeError:  # a program may keep anything among the modules
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _by_folder(paths: Iterable[str]) -> dict[str, list[str]]:
-    """Return folder -> the names of files in it, both in order."""
-    found: dict[str, list[str]] = {}
-    for path in sorted(paths):
-        folder, _, name = path.rpartition("/")
-        found.setdefault(folder, []).append(name)
-    return found
 
 
 @contextmanager

@@ -216,7 +216,7 @@ def _finish(place: Checkout, process: subprocess.Popen[str], kept: KeptListing |
         listing = read_listing(out)
         if kept is not None and (looked_at := read_looked_at(out)) is not None:
             kept.learn(listing, looked_at)
-        return listing
+        return replace(listing, use=kept.use if kept is not None else "")
     said = err.strip().replace(place.top + os.sep, "").replace(place.top, ".")
     raise UsageError(
         f"the pipeline of {place.label} cannot be loaded",

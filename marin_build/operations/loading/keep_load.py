@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from marin_build.analysis.learned import is_hopeless, known_before, learned
 from marin_build.analysis.observations import NotKept, Observations
 from marin_build.analysis.observed_load import observed_load
 from marin_build.analysis.printed import noting_prints
+from marin_build.analysis.use_of_loads import cannot_be_kept, use_in_words
 from marin_build.operations.loading.loading import declare, load, opened
 from marin_build.workspace.places import is_url
 
@@ -37,8 +37,8 @@ def load_and_keep(analysis: Analysis, needed: Sequence[str] = ()) -> Loaded:
     options, project = analysis.options, analysis.request.workspace.project
     try:
         analysis.make_salt()
-    except OSError:  # nothing can be kept in this project
-        return load(options, needed=needed)
+    except OSError as error:
+        return replace(load(options, needed=needed), use=cannot_be_kept(error))
     before = known_before(analysis.files, analysis.key)
     is_prepared = not is_hopeless(before)
     codes: dict[int, str] | None = None
@@ -53,9 +53,13 @@ def load_and_keep(analysis: Analysis, needed: Sequence[str] = ()) -> Loaded:
     found = watch.result(declared.pipeline)
     if printed.is_so and not isinstance(found, NotKept):
         found = NotKept("prints while it is loaded", declared.file)
-    with suppress(OSError):  # else it is loaded each time
-        _keep(analysis, before, declared, codes, found)
-    return opened(declared)
+    use = analysis.use
+    try:
+        known = _keep(analysis, before, declared, codes, found)
+        use = use_in_words(known) if known.get("state") in (REFUSED, UNSTEADY) else use
+    except OSError as error:
+        use = cannot_be_kept(error)
+    return replace(opened(declared), use=use)
 
 
 def _code_of(declared: Declared) -> dict[str, list[int] | None]:
@@ -87,8 +91,8 @@ def _keep(
     declared: Declared,
     codes: Mapping[int, str] | None,
     found: Observations | NotKept,
-) -> None:
-    """Write down what a load gave, and what became known by it.
+) -> Mapping[str, Any]:
+    """Write down what a load gave; return what became known by it.
 
     Args:
         analysis: where.
@@ -98,17 +102,16 @@ def _keep(
         found: what the load looked at.
 
     """
-    why = reason_against(declared)
-    looked_at = found.words if isinstance(found, NotKept) else found
     keep = None if codes is None else partial(_write_columns, analysis, declared, codes)
-    if (known := learned(before, why or looked_at, keep)) is None:
-        return
+    if (known := learned(before, reason_against(declared) or found, keep)) is None:
+        return {}
     known["pipeline"] = declared.file
     if known["state"] in (REFUSED, UNSTEADY):
         known["code"] = _code_of(declared)
     if known != {name: before.get(name) for name in known}:
         analysis.files.write_index(analysis.key, known)
         analysis.files.clean()
+    return known
 
 
 def _write_columns(analysis: Analysis, declared: Declared, codes: Mapping[int, str]) -> str:

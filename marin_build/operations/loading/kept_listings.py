@@ -15,9 +15,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from marin_build.analysis import questions
-from marin_build.analysis.analysis_files import USED, AnalysisFiles
+from marin_build.analysis.analysis_files import REFUSED, UNSTEADY, AnalysisFiles
 from marin_build.analysis.learned import is_hopeless, known_before, learned
-from marin_build.analysis.observations import Observations
+from marin_build.analysis.observations import NotKept, Observations
+from marin_build.analysis.use_of_loads import NOT_LOADED, use_in_words, why_loaded
 from marin_build.operations.loading.analysis import given_to_a_load
 from marin_build.operations.loading.git_worktree import git_said, ignored_entries
 from marin_build.operations.loading.list_targets import listing_line, read_listing
@@ -45,6 +46,7 @@ class KeptListing:
         key: how the files call it.
         given: what decides what is listed, by names that stand in a sentence.
         before: what is known of it.
+        use: whether it is used, and if not why, in words; see use_of_loads.py.
 
     """
 
@@ -53,6 +55,7 @@ class KeptListing:
     key: str
     given: Mapping[str, str]
     before: Mapping[str, Any]
+    use: str = ""
 
     @classmethod
     def of(
@@ -97,21 +100,21 @@ class KeptListing:
 
     def usable(self) -> Listing | None:
         """Return the targets, if another load would list the same; else None."""
+        self.use = use_in_words({})
         try:
-            if self.before.get("state") != USED:
-                return None
-            if Observations.of_json(self.before["observed"]).first_change(self.given) is not None:
+            if (why := why_loaded(self.before, self.given)) is not None:
+                self.use = why
                 return None
             name = text(self.before["columns"])
             with open(self.files.open_columns(name), "rb") as stream:
                 data = stream.read(_LONGEST)
             if hashlib.sha256(data).hexdigest() != name:
                 return None
-            return read_listing(data.decode())
+            return replace(read_listing(data.decode()), use=NOT_LOADED)
         except (OSError, ValueError, KeyError, TypeError, StopIteration, AssertionError):
             return None
 
-    def learn(self, listing: Listing, looked_at: Observations | str) -> None:
+    def learn(self, listing: Listing, looked_at: Observations | NotKept | str) -> None:
         """Keep what a load listed, if it can be kept.
 
         Args:
@@ -119,7 +122,7 @@ class KeptListing:
             looked_at: what the load looked at; or why the listing is not kept.
 
         """
-        if not isinstance(looked_at, str):
+        if isinstance(looked_at, Observations):
             salt = looked_at.salt
             own = {
                 questions.SURROUNDINGS: questions.surroundings(),
@@ -136,6 +139,8 @@ class KeptListing:
                 known["pipeline"] = listing.pipeline
                 self.files.write_index(self.key, known)
                 self.files.clean()
+                if known["state"] in (REFUSED, UNSTEADY):
+                    self.use = use_in_words(known)
 
 
 def _given_by_git(top: str) -> dict[str, str] | None:

@@ -38,12 +38,15 @@ class Listing:
         pipeline: its file; None: there is no such file.
         entries: the targets.
         waiting: which expansions have no steps yet, and what they wait for, in words.
+        use: whether an earlier load told them, and if not why, in words after the pipeline's name;
+            empty: that is not known.
 
     """
 
     pipeline: str | None
     entries: tuple[Entry, ...]
     waiting: str = ""
+    use: str = ""
 
 
 def list_here(

@@ -43,13 +43,18 @@ def observed_listing_lines(options: PipelineOptions, project: str, checkout: str
     found: Observations | str | NotKept | None = reason_against(declared)
     if found is None:
         found = watch.result(declared.pipeline)
-    if isinstance(found, NotKept):
-        found = found.words
-    document = {"why": found} if isinstance(found, str) else {"observed": found.json_values()}
+    document: dict[str, object]
+    match found:
+        case NotKept():
+            document = {"reason": found.reason, "where": found.where}
+        case Observations():
+            document = {"observed": found.json_values()}
+        case _:
+            document = {"why": found}
     return f"{line}{_MARK}{json.dumps(document)}\n"
 
 
-def read_looked_at(printed: str) -> Observations | str | None:
+def read_looked_at(printed: str) -> Observations | NotKept | str | None:
     """Read what a load looked at, or why what it gave is not kept; None if nothing is said of it.
 
     Raises:
@@ -59,6 +64,9 @@ def read_looked_at(printed: str) -> Observations | str | None:
     for line in printed.split("\n"):
         if line.startswith(_MARK):
             document = table(parse_json(line.removeprefix(_MARK).encode()))
-            why = document.get("why")
-            return Observations.of_json(document["observed"]) if why is None else text(why)
+            if "reason" in document:
+                return NotKept(text(document["reason"]), text(document.get("where")))
+            if "why" in document:
+                return text(document["why"])
+            return Observations.of_json(document.get("observed"))
     return None

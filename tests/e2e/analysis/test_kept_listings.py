@@ -128,18 +128,6 @@ def test_what_other_commands_keep_of_the_files_is_used(checkout: Project) -> Non
     assert (checkout.run("diff").code, _loads(checkout)) == (0, 0)
 
 
-CHANGES: dict[str, Callable[[Project], object]] = {
-    "ignored file": lambda it: it.write("rates.data", "0.7"),
-    "ignored input": lambda it: it.write("corpus.data", "c\n"),
-    "new ignored file": lambda it: it.write("extra.data", ""),
-    "variable": lambda it: it.environment.update(SCALE="3"),
-    "line ends of git": lambda it: git(it, "config", "core.autocrlf", "true"),
-    "attributes of git": lambda it: it.write(".git/info/attributes", "*.txt eol=crlf\n"),
-    "replaced commit": lambda it: _replace(it),
-    "file of parameters": lambda it: it.write("more.toml", "count = 4\n"),
-}
-
-
 def _replace(project: Project) -> None:
     """Have git take another tree for HEAD."""
     head = git(project, "rev-parse", "HEAD").strip()
@@ -147,6 +135,18 @@ def _replace(project: Project) -> None:
     _commit(project)
     git(project, "replace", head, git(project, "rev-parse", "HEAD").strip())
     git(project, "reset", "-q", "--soft", head)
+
+
+CHANGES: dict[str, Callable[[Project], object]] = {
+    "ignored file": lambda it: it.write("rates.data", "0.7"),
+    "ignored input": lambda it: it.write("corpus.data", "c\n"),
+    "new ignored file": lambda it: it.write("extra.data", ""),
+    "variable": lambda it: it.environment.update(SCALE="3"),
+    "line ends of git": lambda it: git(it, "config", "core.autocrlf", "true"),
+    "attributes of git": lambda it: it.write(".git/info/attributes", "*.txt eol=crlf\n"),
+    "replaced commit": _replace,
+    "file of parameters": lambda it: it.write("more.toml", "count = 4\n"),
+}
 
 
 @pytest.mark.parametrize("what", CHANGES)
