@@ -131,6 +131,12 @@ def _imports(watch: Watch, args: tuple[Any, ...], _: FrameType) -> None:
         watch.refuse("is compiled code, which cannot be followed", None, file)
 
 
+def is_of_a_library(code: object) -> bool:
+    """Return whether code that is run is that of a file which is not the author's."""
+    file = getattr(code, "co_filename", "")
+    return not file.startswith("<") and (not file or owner_of(file) != "author")
+
+
 def _runs_code(watch: Watch, args: tuple[Any, ...], frame: FrameType) -> None:
     code = args[0]
     if (file := getattr(code, "co_filename", None)) is None:
