@@ -91,7 +91,7 @@ def command(
             raise UsageError("a saved plan names its bundle of code itself: leave out `--bundle`")
         options = context.with_resource(unpacked(options, bundle))
     if folder is not None:
-        from marin_build.operations.building.replay import load_saved
+        from marin_build.operations.saved_plans.load_saved import load_saved
 
         loaded, document = load_saved(folder, options, None if pending or states else target)
     else:

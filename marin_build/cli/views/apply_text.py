@@ -9,7 +9,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING, ClassVar, assert_never
 
 from marin_build.apply import events as report
-from marin_build.apply.events import event_fields, event_name
+from marin_build.apply.event_json import event_fields, event_name
 from marin_build.cli.terminal import Styled, echo
 from marin_build.cli.views.drift_text import show_drift
 from marin_build.cli.views.failure_text import failure_block, some_of

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from marin_build.errors import CorruptStateError, StoreError
-from marin_build.protocol.acquire import Finished
+from marin_build.protocol.claim_outcomes import Finished
 from marin_build.protocol.held_target import Holding
 from marin_build.protocol.look import look
 from marin_build.protocol.publish import finish_publishing
