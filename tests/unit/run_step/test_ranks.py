@@ -68,6 +68,7 @@ class Bodies:
     """What the body waits for before it ends."""
     is_spent: bool = False
     makes_logs: bool = False
+    are_in_threads: bool = False
     started: threading.Event = field(default_factory=threading.Event)
     heard: list[int] = field(default_factory=list)
     _ends: threading.Event = field(default_factory=threading.Event)

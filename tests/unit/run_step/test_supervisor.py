@@ -83,6 +83,7 @@ class Bodies:
     requests: list[Request] = field(default_factory=list)
     is_spent: bool = False
     makes_logs: bool = False
+    are_in_threads: bool = False
 
     def run(self, slot: int, request: Request, tell: Callable[[str], None]) -> Done:
         self.requests.append(request)
