@@ -178,6 +178,15 @@ def kill_tree(root: int) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
+def signal_group(leader: int, number: int) -> None:
+    """Signal a process and what is in its group; nothing if it is gone."""
+    with suppress(ProcessLookupError, PermissionError):
+        try:
+            os.killpg(leader, number)
+        except ProcessLookupError:  # it does not lead its session yet
+            os.kill(leader, number)
+
+
 def tree_of(root: int) -> list[int]:
     """Return a process and all below it that live."""
     found, pending = list[int](), [root]

@@ -14,7 +14,7 @@ import pytest
 
 from marin_build.protocol.living_work import wait_for_ends
 
-from .support import DIAMOND, OUTPUTS, PATIENCE, parent_of, stable_tree
+from .support import DIAMOND, OUTPUTS, PATIENCE, PROGRAM, parent_of, stable_tree
 
 if TYPE_CHECKING:
     from .support import Gate, Project
@@ -622,3 +622,20 @@ def test_the_record_says_what_a_step_used(project: Project) -> None:
     assert record["exit_code"] == 0
     assert record["cpu_seconds"] > 0.01
     assert record["peak_memory_bytes"] > 90 << 20
+
+
+def test_a_process_of_a_step_holds_nothing_that_only_apply_needs(project: Project) -> None:
+    """Else each step pays for the memory of it: twice what a small pipeline takes."""
+    project.pipeline(
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from marin_build import StepSpec\n\n"
+        "def fn(output):\n"
+        "    Path(output, 'modules').write_text(' '.join(sys.modules))\n\n"
+        "targets = [StepSpec(name='a', fn=fn)]\n"
+    )
+    assert project.execute([PROGRAM, "apply"]).code == 0  # not a fork of what tests keep ready
+    modules = (project.output_of("a") / "modules").read_text().split()
+    packages = {name.partition(".")[0] for name in modules}
+    assert "marin_build" in packages
+    assert not packages & {"pydantic", "networkx", "jinja2", "rich", "fsspec"}

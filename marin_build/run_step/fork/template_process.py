@@ -23,7 +23,12 @@ from marin_build.run_step.fork.shared_imports import share
 from marin_build.run_step.fork.template_body import Body
 from marin_build.run_step.interpreter_end import forget_parent
 from marin_build.run_step.lease_keeper import Keeper
-from marin_build.run_step.leftover_processes import OwnChildren, adopt_orphans, kill_children
+from marin_build.run_step.leftover_processes import (
+    OwnChildren,
+    adopt_orphans,
+    kill_children,
+    signal_group,
+)
 from marin_build.run_step.step_log import StepLog
 
 if TYPE_CHECKING:
@@ -138,7 +143,7 @@ class _Template:
             if body.request.index == index:
                 body.asked = True
                 # What is held still hears no request, and must not go on to follow it.
-                _signal_group(pid, signal.SIGKILL if body.is_still else number)
+                signal_group(pid, signal.SIGKILL if body.is_still else number)
         for body in self._leaving:
             if body.request.index == index and body.leaving is not None:
                 body.leaving.signal(number)
@@ -196,7 +201,7 @@ class _Template:
             case ["free", bytes(answer)]:  # its process goes on
                 body.answer = answer
                 del self._bodies[pid]
-                self._leave(body, pid, 0)
+                self._leave(body, pid, (0, 0.0, 0))
                 self._see_off()
             case _:
                 with suppress(OSError):
@@ -215,21 +220,15 @@ class _Template:
             self._children.forget(pid)
             if (body := self._bodies.pop(pid, None)) is not None:
                 if not self._adopts:
-                    _signal_group(pid, signal.SIGKILL)  # what outlives its step
-                if body.alone:
-                    cpu = used.ru_utime + used.ru_stime
-                    self._leave(body, pid, status, cpu, used.ru_maxrss * 1024)
-                else:
-                    self._leave(body, pid, status)
+                    signal_group(pid, signal.SIGKILL)  # what outlives its step
+                cpu, peak = used.ru_utime + used.ru_stime, used.ru_maxrss * 1024
+                self._leave(body, pid, (status, cpu, peak) if body.alone else (status, 0.0, 0))
 
-    def _leave(
-        self, body: Body, pid: int, status: int, cpu_seconds: float = 0.0, peak_memory: int = 0
-    ) -> None:
+    def _leave(self, body: Body, pid: int, usage: tuple[int, float, int]) -> None:
         """Take note that a body has ended; what it used, if its process ran no other."""
         if body.kept:
             self._hear_keeper(body)  # it may have killed it
         step = self._session.targets.all[body.request.index].step
-        usage = (status, cpu_seconds, peak_memory)
         body.leaving = Leaving(pid, body.request, usage, step.detached, asked=body.asked)
         self._leaving.append(body)
 
@@ -295,17 +294,9 @@ class _Template:
         The applier gets no answers: it has closed its sockets, or died.
         """
         for pid in {*self._bodies, *self._children.pids}:
-            _signal_group(pid, signal.SIGKILL)
+            signal_group(pid, signal.SIGKILL)
         kill_children({self._keeper.pid} if self._keeper is not None else ())
         for body in (*self._bodies.values(), *self._leaving):
             body.printed.end()
         if self._keeper is not None:
             self._keeper.close()
-
-
-def _signal_group(pid: int, number: int) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        try:
-            os.killpg(pid, number)
-        except ProcessLookupError:  # it does not lead its session yet
-            os.kill(pid, number)

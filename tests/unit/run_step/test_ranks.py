@@ -199,7 +199,9 @@ def gang(make: Callable[..., Targets]) -> Callable[..., Gang]:
         session = Session(
             store=store or LocalStore(), targets=targets, deep=targets.deep_fingerprints(),
             run="r-1", host=Host("me@here", "here"), now=lambda: NOW, time_to_live=life,
-            provenance=lambda: Provenance(user="ada", host="h", argv=(), python="3", marin_build="0"),
+            provenance=lambda: Provenance(
+                user="ada", host="h", argv=(), python="3", marin_build="0"
+            ),
         )  # fmt: skip
         return Gang(session, answers or (None, None, None))
 

@@ -143,7 +143,9 @@ def stage(make: Callable[..., Targets]) -> Callable[..., Stage]:
         session = Session(
             store=store or LocalStore(), targets=targets, deep=targets.deep_fingerprints(),
             run="r-1", host=Host("me@here", "here"), now=lambda: NOW,
-            provenance=lambda: Provenance(user="ada", host="h", argv=(), python="3", marin_build="0"),
+            provenance=lambda: Provenance(
+                user="ada", host="h", argv=(), python="3", marin_build="0"
+            ),
             forced=frozenset([0] if forced else []),
         )  # fmt: skip
         return Stage(session, Bodies(session))
