@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 import statistics
 import sys
-import tempfile
 import time
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import graph_shapes
@@ -17,9 +14,12 @@ from benchmarks.tools.base import Case, Measure, Tool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from benchmarks.scratch import Scratch
 
 BUDGET_SECONDS = 20.0
-"""A measure of one tool is repeated until it has run this long in sum, or `repeat` times."""
+"""A measure of one tool is repeated until it has run this long in sum, or as often as asked for."""
 ONE_BUILD_FROM = 10_000
 """From this size on there is one full build."""
 BUILD_SECONDS_A_STEP = 0.010
@@ -53,14 +53,21 @@ Key = tuple[str, int, str, Measure]
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """What was asked for. `repeat` is the most runs of one measure, `timeout` is in seconds."""
+class Graph:
+    """A graph to measure. `repeat` is the most runs of one measure."""
 
-    shapes: Sequence[str]
-    sizes: Sequence[int]
+    shape: str
+    size: int
+    repeat: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What was asked for. `timeout` is in seconds."""
+
+    graphs: Sequence[Graph]
     tools: Sequence[Tool]
     measures: Sequence[Measure]
-    repeat: int
     timeout: float
 
 
@@ -82,9 +89,9 @@ class StartUp:
     plan: Series
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Stand:
-    """One tool on one graph, in its own folder."""
+    """One tool on one graph. Each full build has a new folder, in which the next measures run."""
 
     tool: Tool
     case: Case
@@ -96,38 +103,38 @@ class Stand:
             if series.problem is None and not series.outcomes:
                 series.problem = reason
 
-    def renew(self) -> None:
-        """Make the folder one in which nothing is built yet."""
-        shutil.rmtree(self.case.folder, ignore_errors=True)
-        self.case.folder.mkdir(parents=True)
+    def begin(self, folder: Path) -> None:
+        """Go on in a folder in which nothing is built yet."""
+        self.case = replace(self.case, folder=folder)
         self.tool.prepare(self.case)
 
 
-def measure_all(settings: Settings, after_each: Callable[[Results], None]) -> Results:
-    """Run everything, in temporary folders; call back after each graph."""
+def measure_all(
+    settings: Settings, scratch: Scratch, after_each: Callable[[Results], None]
+) -> Results:
+    """Run everything, in scratch folders; call back after each graph."""
     results = Results()
     too_slow: dict[tuple[str, str], int] = {}
-    for shape in settings.shapes:
-        for size in sorted(settings.sizes):
-            with tempfile.TemporaryDirectory(prefix="marin-build-bench-") as folder:
-                bench = Bench(settings, shape, size)
-                for tool in settings.tools:
-                    case = Case(shape, size, Path(folder, tool.name))
-                    stand = Stand(tool, case, {kind: Series() for kind in Measure})
-                    refused = _refusal(tool, size, too_slow.get((shape, tool.name)))
-                    if refused is None:
-                        bench.stands.append(stand)
-                    else:
-                        stand.stop(refused)
-                    for kind, series in stand.series.items():
-                        results.series[shape, size, tool.name, kind] = series
-                results.steps[shape, size] = len(bench.graph)
-                results.affected[shape, size] = len(bench.affected)
-                bench.run()
-                for stand in bench.stands:
-                    if any(one.timed_out for one in stand.series[Measure.FULL].outcomes):
-                        too_slow[shape, stand.tool.name] = size
-            after_each(results)
+    for graph in settings.graphs:
+        shape, size = graph.shape, graph.size
+        bench = Bench(settings, graph, scratch)
+        for tool in settings.tools:
+            series = {kind: Series() for kind in Measure}
+            for kind, one in series.items():
+                results.series[shape, size, tool.name, kind] = one
+            refused = _refusal(tool, size, too_slow.get((shape, tool.name)))
+            stand = Stand(tool, Case(shape, size, bench.new_folder(tool)), series)
+            if refused is None:
+                bench.stands.append(stand)
+            else:
+                stand.stop(refused)
+        results.steps[shape, size] = len(bench.edges)
+        results.affected[shape, size] = len(bench.affected)
+        bench.run()
+        for stand in bench.stands:
+            if any(one.timed_out for one in stand.series[Measure.FULL].outcomes):
+                too_slow[shape, stand.tool.name] = size
+        after_each(results)
     return results
 
 
@@ -137,7 +144,7 @@ def _refusal(tool: Tool, size: int, too_slow_at: int | None) -> str | None:
         return "not installed"
     if tool.largest is not None and size > tool.largest[0]:
         return f"{tool.name} is not tried above {tool.largest[0]:,} steps: {tool.largest[1]}"
-    if too_slow_at is not None:
+    if too_slow_at is not None and size >= too_slow_at:
         return f"not tried: its full build of {too_slow_at:,} steps was stopped by the time-out"
     return None
 
@@ -145,20 +152,26 @@ def _refusal(tool: Tool, size: int, too_slow_at: int | None) -> str | None:
 class Bench:
     """All tools on one graph, taking turns, so that all of them meet the same disturbances."""
 
-    def __init__(self, settings: Settings, shape: str, size: int) -> None:
+    def __init__(self, settings: Settings, graph: Graph, scratch: Scratch) -> None:
         self.settings = settings
-        self.size = size
-        self.graph = graph_shapes.edges(shape, size)
-        self.affected = graph_shapes.affected(self.graph, graph_shapes.changed(shape, size))
+        self.graph = graph
+        self.scratch = scratch
+        self.edges = graph_shapes.edges(graph.shape, graph.size)
+        changed = graph_shapes.changed(graph.shape, graph.size)
+        self.affected = graph_shapes.affected(self.edges, changed)
         self.stands: list[Stand] = []
+
+    def new_folder(self, tool: Tool) -> Path:
+        """Return a new folder for this tool to build the graph in."""
+        return self.scratch.new_folder(f"{self.graph.shape}-{self.graph.size}-{tool.name}")
 
     def run(self) -> None:
         """Run what was asked for, in the order of `Measure`: each for all tools in turn."""
         for stand in self.stands:
-            stand.renew()
+            stand.begin(stand.case.folder)
         for kind in self.settings.measures:
-            once = kind is Measure.FULL and self.size >= ONE_BUILD_FROM
-            for turn in range(1 if once else self.settings.repeat):
+            once = kind is Measure.FULL and self.graph.size >= ONE_BUILD_FROM
+            for turn in range(1 if once else self.graph.repeat):
                 for stand in self.stands:
                     self._turn(stand, kind, turn)
             for stand in self.stands:
@@ -171,15 +184,15 @@ class Bench:
         spent = sum(outcome.seconds for outcome in series.outcomes)
         if series.problem is not None or (turn > 0 and spent > BUDGET_SECONDS):
             return
+        if kind is Measure.FULL and turn > 0:
+            stand.begin(self.new_folder(stand.tool))
         case = stand.case
         must_run = 0
         timeout = self.settings.timeout
         match kind:
             case Measure.FULL:
-                must_run = len(self.graph)
+                must_run = len(self.edges)
                 timeout = max(timeout, BUILD_SECONDS_A_STEP * must_run)
-                if turn > 0:
-                    stand.renew()
             case Measure.CHANGED:
                 must_run = len(self.affected)
                 case = replace(case, generation=turn + 1)
@@ -199,7 +212,7 @@ class Bench:
             built = kind not in (Measure.PLAN, Measure.EXPLAIN)
             series.problem = self._wrong(stand.tool, case, marker, must_run, built=built)
         note = series.problem or f"{outcome.seconds:.3f} s"
-        where = f"{case.shape} {self.size:,} {stand.tool.name}: {kind.value}"
+        where = f"{case.shape} {case.size:,} {stand.tool.name}: {kind.value}"
         print(f"{time.strftime('%H:%M:%S')} {where}: {note}", file=sys.stderr, flush=True)
 
     def _wrong(
@@ -207,8 +220,8 @@ class Bench:
     ) -> str | None:
         """Say what is wrong with the outputs: how many are newer than the marker, their bytes."""
         since = marker.stat().st_mtime_ns
-        seeds = graph_shapes.seeds(case.shape, case.size, len(self.graph), case.generation)
-        values = graph_shapes.expected(self.graph, seeds) if built else []
+        seeds = graph_shapes.seeds(case.shape, case.size, len(self.edges), case.generation)
+        values = graph_shapes.expected(self.edges, seeds) if built else []
         lacking = {(graph_shapes.name(index), value) for index, value in enumerate(values)}
         written = 0
         for name, path in tool.outputs(case):

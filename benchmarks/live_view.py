@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 import statistics
 import sys
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks.measure import run
 from benchmarks.tools.base import Case, Measure
 from benchmarks.tools.marin_build import MarinBuild, program
+
+if TYPE_CHECKING:
+    from benchmarks.scratch import Scratch
 
 STEPS = 1_000
 PAIRS = 15
@@ -34,7 +37,7 @@ class LiveView:
         return statistics.median(a / b for a, b in zip(self.live, self.quiet, strict=True))
 
 
-def measure_live_view(timeout: float) -> LiveView:
+def measure_live_view(scratch: Scratch, timeout: float) -> LiveView:
     """Build in pairs.
 
     Raises:
@@ -44,27 +47,26 @@ def measure_live_view(timeout: float) -> LiveView:
     found = LiveView()
     if program() is None:
         return found
-    _build(timeout)  # compiled files, and whatever else only the first one pays for
+    _build(scratch, timeout)  # compiled files, and whatever else only the first one pays for
     for pair in range(PAIRS):
         if pair % 2:
-            found.live.append(_build(timeout))
-            found.quiet.append(_build(timeout, "--quiet"))
+            found.live.append(_build(scratch, timeout))
+            found.quiet.append(_build(scratch, timeout, "--quiet"))
         else:
-            found.quiet.append(_build(timeout, "--quiet"))
-            found.live.append(_build(timeout))
+            found.quiet.append(_build(scratch, timeout, "--quiet"))
+            found.live.append(_build(scratch, timeout))
         note = f"{found.live[-1]:.3f} s; --quiet {found.quiet[-1]:.3f} s"
         print(f"live view of {STEPS:,} steps: {note}", file=sys.stderr, flush=True)
     return found
 
 
-def _build(timeout: float, *options: str) -> float:
+def _build(scratch: Scratch, timeout: float, *options: str) -> float:
     tool = MarinBuild()
-    with tempfile.TemporaryDirectory(prefix="marin-build-bench-") as folder:
-        case = Case("layers", STEPS, Path(folder))
-        tool.prepare(case)
-        command = tool.command(Measure.FULL, case)
-        shown = (sys.executable, "-I", "-S", str(ON_TERMINAL), *command.argv, *options)
-        outcome = run(dataclasses.replace(command, argv=shown), timeout)
+    case = Case("layers", STEPS, scratch.new_folder("live-view"))
+    tool.prepare(case)
+    command = tool.command(Measure.FULL, case)
+    shown = (sys.executable, "-I", "-S", str(ON_TERMINAL), *command.argv, *options)
+    outcome = run(dataclasses.replace(command, argv=shown), timeout)
     if outcome.problem is not None:
         raise RuntimeError(outcome.problem)
     return outcome.seconds

@@ -62,6 +62,7 @@ def run(command: Command, timeout: float) -> Outcome:
     environment = {**os.environ, "HOME": str(home), **command.environment}
     for variable in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
         environment.pop(variable, None)
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # or each run compiled all that it imports
     os.sync()  # what an earlier run wrote is not to be written back during this one
     with tempfile.NamedTemporaryFile(prefix="stderr-", dir=home) as complaints:
         argv = [sys.executable, "-I", "-S", str(SPAWN), str(timeout), complaints.name]

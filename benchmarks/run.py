@@ -7,15 +7,23 @@ import datetime as dt
 import shlex
 import signal
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from benchmarks import aims, graph_shapes, machine
-from benchmarks.campaign import Results, Series, Settings, StartUp, measure_all, measure_turns
+from benchmarks.campaign import (
+    Graph,
+    Results,
+    Series,
+    Settings,
+    StartUp,
+    measure_all,
+    measure_turns,
+)
 from benchmarks.live_view import LiveView, measure_live_view
 from benchmarks.measure import Command, adopt_orphans
 from benchmarks.report import Page, render
+from benchmarks.scratch import scratch
 from benchmarks.tools import marin_build
 from benchmarks.tools.base import Case, Measure
 from benchmarks.tools.doit import Doit
@@ -27,8 +35,10 @@ from benchmarks.tools.snakemake import Snakemake
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from benchmarks.scratch import Scratch
     from benchmarks.tools.base import Tool
 
+GRAPHS = "layers:1000:3,chain:1000:3,layers:10000:2"
 START_UPS = 20
 """How often `--version`, its floor and the smallest plan are run."""
 MEASURES = {"plan": Measure.PLAN, "explain": Measure.EXPLAIN, "full": Measure.FULL,
@@ -54,10 +64,15 @@ def make_tools(venv: Path | None) -> dict[str, Tool]:
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """Return the arguments; argparse ends the program (status 2) if they are wrong."""
     names = list(make_tools(None))
-    shapes = list(graph_shapes.SHAPES)
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
-    parser.add_argument("--sizes", type=_list(_size), default=[100, 1_000, 10_000, 100_000])
-    parser.add_argument("--shapes", type=_list(_one_of(shapes)), default=shapes)
+    parser.add_argument(
+        "--graphs",
+        type=_list(_graph),
+        default=GRAPHS,
+        metavar="SHAPE:STEPS:REPEAT,...",
+        help=f"measured in this order, each measure up to REPEAT times (default: {GRAPHS}); "
+        f"shapes are {', '.join(graph_shapes.SHAPES)}",
+    )
     parser.add_argument("--tools", type=_list(_one_of(names)), default=names)
     parser.add_argument(
         "--measures",
@@ -65,7 +80,6 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         default=list(MEASURES),
         help=f"of {', '.join(MEASURES)}; what comes after `full` needs it",
     )
-    parser.add_argument("--repeat", type=int, default=5, help="the most runs of one measure")
     parser.add_argument("--timeout", type=float, default=120.0, help="seconds for one run")
     parser.add_argument("--peers-venv", type=Path, help="the environment of the other tools")
     parser.add_argument("--output", type=Path, help="also write the page to this file")
@@ -83,18 +97,31 @@ def main(argv: Sequence[str]) -> int:
     described = machine.describe()
     known = make_tools(arguments.peers_venv)
     tools = [known[name] for name in known if name in arguments.tools]
+    with scratch() as folders:
+        _measure(arguments, folders, described, tools, _command(argv))
+    return 0
+
+
+def _measure(
+    arguments: argparse.Namespace,
+    folders: Scratch,
+    described: list[tuple[str, str]],
+    tools: list[Tool],
+    command: str,
+) -> None:
+    """Measure, rewrite the page after each graph, print it."""
     versions = [(tool.name, tool.version()) for tool in tools]
-    start = _start_up(arguments.timeout)
-    live = measure_live_view(arguments.timeout) if _builds(arguments) else LiveView()
+    start = _start_up(folders, arguments.timeout)
+    live = measure_live_view(folders, arguments.timeout) if _builds(arguments) else LiveView()
 
     def page(results: Results) -> str:
         return render(
             Page(
                 date=dt.datetime.now(tz=dt.UTC).date().isoformat(),
-                command=_command(argv),
+                command=command,
                 machine=described,
                 tools=versions,
-                graphs=len(arguments.shapes) * len(arguments.sizes),
+                graphs=len(arguments.graphs),
                 results=results,
                 start=start,
                 verdicts=aims.judge(results, start, live),
@@ -106,29 +133,26 @@ def main(argv: Sequence[str]) -> int:
             arguments.output.write_text(page(results))
 
     settings = Settings(
-        shapes=arguments.shapes,
-        sizes=arguments.sizes,
+        graphs=arguments.graphs,
         tools=tools,
         measures=[kind for name, kind in MEASURES.items() if name in arguments.measures],
-        repeat=max(1, arguments.repeat),
         timeout=arguments.timeout,
     )
-    print(page(measure_all(settings, write)))
-    return 0
+    print(page(measure_all(settings, folders, write)))
 
 
-def _start_up(timeout: float) -> StartUp:
+def _start_up(scratch: Scratch, timeout: float) -> StartUp:
     """Measure `python -c pass`, `marin-build --version` and the smallest plan, taking turns."""
     missing = Series(problem="not installed")
-    with tempfile.TemporaryDirectory(prefix="marin-build-bench-") as folder:
-        commands = [Command((sys.executable, "-c", "pass"), Path(folder))]
-        program = marin_build.program()
-        if program is not None:
-            case = Case("layers", graph_shapes.SMALLEST, Path(folder))
-            MarinBuild().prepare(case)
-            commands.append(Command((program, "--version"), Path(folder)))
-            commands.append(MarinBuild().command(Measure.PLAN, case))
-        found = measure_turns(commands, START_UPS, timeout)
+    folder = scratch.new_folder("start-up")
+    commands = [Command((sys.executable, "-c", "pass"), folder)]
+    program = marin_build.program()
+    if program is not None:
+        case = Case("layers", graph_shapes.SMALLEST, folder)
+        MarinBuild().prepare(case)
+        commands.append(Command((program, "--version"), folder))
+        commands.append(MarinBuild().command(Measure.PLAN, case))
+    found = measure_turns(commands, START_UPS, timeout)
     bare, version, plan = [*found, missing, missing][:3]
     return StartUp(bare, version, plan)
 
@@ -160,11 +184,17 @@ def _list(item: Callable[[str], object]) -> Callable[[str], list[object]]:
     return parse_list
 
 
-def _size(text: str) -> int:
-    number = int(text)
-    if number < graph_shapes.SMALLEST:
-        raise argparse.ArgumentTypeError(f"sizes begin at {graph_shapes.SMALLEST}: {text}")
-    return number
+def _graph(text: str) -> Graph:
+    """Parse `SHAPE:STEPS:REPEAT`."""
+    shape, _, numbers = text.partition(":")
+    try:
+        size, repeat = map(int, numbers.split(":"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"`{text}` is not SHAPE:STEPS:REPEAT") from None
+    if size < graph_shapes.SMALLEST or repeat < 1:
+        least = f"{graph_shapes.SMALLEST} steps, measured once"
+        raise argparse.ArgumentTypeError(f"`{text}`: the least is {least}")
+    return Graph(_one_of(list(graph_shapes.SHAPES))(shape), size, repeat)
 
 
 def _one_of(names: Sequence[str]) -> Callable[[str], str]:

@@ -1,24 +1,12 @@
-"""What apply reports, as values; views show them, and the journal keeps them."""
+"""What apply reports, as values; views show them, and the journal keeps them (`event_json`)."""
 
 from __future__ import annotations
 
-import threading
-from dataclasses import asdict, fields
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
-from marin_build.plan.outcomes import (
-    Blocked,
-    Failed,
-    Interrupted,
-    Reused,
-    Stopped,
-    Succeeded,
-)
 from marin_build.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from marin_build.plan.drifted_targets import DriftedTargets
     from marin_build.plan.outcomes import End
     from marin_build.plan.requested_outputs import BuiltOutput
@@ -296,65 +284,3 @@ Event = (
 
 PASSING = (StepPrinted, StillRunning)
 """Events for those who look on; no journal keeps them."""
-_NESTED = frozenset({ApplyFinished})
-
-
-def _snake(name: str) -> str:
-    return "".join("_" + c.lower() if c.isupper() else c for c in name).lstrip("_")
-
-
-_KINDS: dict[type, tuple[str, tuple[str, ...]]] = {
-    kind: (_snake(kind.__name__), tuple(field.name for field in fields(kind)))
-    for kind in get_args(Event)
-    if kind is not StepEnded
-}
-_ENDS: dict[type, tuple[str, tuple[str, ...]]] = {
-    Succeeded: ("step_succeeded", ("attempt", "seconds")),
-    Reused: ("step_reused", ()),
-    Failed: (
-        "step_failed",
-        ("attempt", "exit_code", "message", "log", "seconds", "retries_left", "hint", "cause",
-         "retry_in", "peak_memory_bytes", "is_finished"),
-    ),
-    Stopped: ("step_stopped", ("message", "hint")),
-    Interrupted: ("step_interrupted", ()),
-    Blocked: ("step_blocked", ("upstream", "reason")),
-}  # fmt: skip
-"""What `step_...` events say of an outcome."""
-
-DOCUMENTED: dict[str, tuple[str, ...]] = {
-    **dict(_KINDS.values()),
-    **{name: ("name", "target", *said) for name, said in _ENDS.values()},
-}
-"""Name of an event in JSON -> its fields: docs/reference/events.md."""
-
-
-def one_at_a_time(on_event: Callable[[Event], None]) -> Callable[[Event], None]:
-    """Return a function that passes events on, one after the other, though several threads call it.
-
-    Steps of this machine are reported by the thread that built them, and jobs by another one.
-    """
-    lock = threading.Lock()
-
-    def pass_on(event: Event) -> None:
-        with lock:
-            on_event(event)
-
-    return pass_on
-
-
-def event_name(event: Event) -> str:
-    """Return the name of an event in JSON: `step_succeeded`."""
-    return (_ENDS[type(event.outcome)] if isinstance(event, StepEnded) else _KINDS[type(event)])[0]
-
-
-def event_fields(event: Event) -> dict[str, Any]:
-    """Return the fields of an event as JSON values."""
-    if isinstance(event, StepEnded):
-        outcome = event.outcome
-        said = {name: getattr(outcome, name) for name in _ENDS[type(outcome)][1]}
-        return {"name": event.name, "target": event.target, **said}
-    kind = type(event)
-    if kind in _NESTED:
-        return asdict(event)
-    return {name: getattr(event, name) for name in _KINDS[kind][1]}

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING, Any
 
-from marin_build.apply.events import event_fields, event_name
+from marin_build.apply.event_json import event_fields, event_name
 from marin_build.text.moments import stamp
 from marin_build.untrusted_json import number, parse_json, text, whole
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
+    from marin_build.apply.events import Event
     from marin_build.apply.queue_workers import QueueWorkers
     from marin_build.run_step.workers import Ended, Isolation, Lingers, Start
 
@@ -73,3 +75,17 @@ class MixedWorkers:
 
     def _of(self, index: int) -> Isolation:
         return self._builds.get(index, self._local)
+
+
+def one_at_a_time(on_event: Callable[[Event], None]) -> Callable[[Event], None]:
+    """Return a function that passes events on, one after the other, though several threads call it.
+
+    Steps of this machine are reported by the thread that built them, and jobs by another one.
+    """
+    lock = threading.Lock()
+
+    def pass_on(event: Event) -> None:
+        with lock:
+            on_event(event)
+
+    return pass_on

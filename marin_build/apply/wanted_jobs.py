@@ -10,7 +10,7 @@ from marin_build.apply.events import Warned
 from marin_build.apply.job_listener import one_target
 from marin_build.engines.jobs import JobNotYetError, JobRefusedError, Phase, QueueAwayError
 from marin_build.plan.outcomes import Held, Interrupted
-from marin_build.protocol.acquire import Finished
+from marin_build.protocol.claim_outcomes import Finished
 from marin_build.protocol.look import look
 from marin_build.run_step.supervisor import finished_elsewhere
 

@@ -218,7 +218,8 @@ def read_statuses(
         _read_notes(store, host, targets, seen, [i for i in batch if seen[i] is NOTHING_SEEN])
     # A holder writes RUNNING right after the lease, so no status means no holder of one, but for
     # an instant, and then the conditional create of the lease finds it.
-    open_ones = [i for i in batch if seen[i].status not in (None, STATUS_SUCCESS)]
+    # A status file that says nothing may be one that Marin is just writing.
+    open_ones = [i for i in batch if seen[i].status_version and seen[i].status != STATUS_SUCCESS]
     if not open_ones:
         return
     paths = [f"{targets[i].output_path}/{layout.LEASE}" for i in open_ones]

@@ -178,6 +178,8 @@ def _output(
     is_last = _is_last(it, holder)
     if not damage and status is None and not is_last:
         damage = "its status is gone"
+    if not damage and status is not None and not status.data:
+        damage = "its status is empty"
     if any(blobs.get(f"{output}/{name}") is None for name in it.names & _PROOFS):
         damage = "it changes just now"
     return Inventoried(

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import field
 from typing import TYPE_CHECKING
 
 from marin_build.errors import SpecificationError, combined
-from marin_build.identity.canonical import canonical_text, quoted
 from marin_build.identity.payload import deep_fingerprint
-from marin_build.pipeline.command import Command
 from marin_build.pipeline.declared_at import shown
+from marin_build.pipeline.leaked_places import known_places, leak_error, leaked_place
 from marin_build.pipeline.refused_places import lies_among_ours, refused_places
 from marin_build.pipeline.traits import traits_of
 from marin_build.quick_dataclass import dataclass
-from marin_build.workspace.workspace import absolute_prefix, former_identities
+from marin_build.workspace.workspace import former_identities
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -115,7 +113,7 @@ def make_targets(graph: Graph, workspace: Workspace, *, are_final: bool = True) 
     place_of: list[int] = []  # index in graph.steps -> index in targets
     by_id: dict[str, int] = {}
     errors: list[MarinBuildError] = []
-    places = _places(workspace, ())
+    places = known_places(workspace, ())
     traits, suspects = graph.traits, list[Target]()
     elsewhere = {graph.steps[i] for i in traits.with_places}
     if workspace.adopted:
@@ -127,9 +125,9 @@ def make_targets(graph: Graph, workspace: Workspace, *, are_final: bool = True) 
         target = Target(step, step.target_id, step.fingerprint, step.output_path_in(prefix))
         index = by_id.setdefault(target.id, len(targets))
         place_of.append(index)
-        known = places if elsewhere.isdisjoint(step.deps) else _places(workspace, step.deps)
-        if (leak := _leak(step, payload, known)) is not None:
-            errors.append(_leak_error(step, leak, workspace))
+        known = places if elsewhere.isdisjoint(step.deps) else known_places(workspace, step.deps)
+        if (leak := leaked_place(step, payload, known)) is not None:
+            errors.append(leak_error(step, leak, workspace))
         if index == len(targets):
             targets.append(target)
             if "/" in target.id or step.version is not None or elsewhere:
@@ -154,51 +152,6 @@ def make_targets(graph: Graph, workspace: Workspace, *, are_final: bool = True) 
     if len(targets) != len(graph.steps):
         traits = traits_of([target.step for target in targets])
     return Targets(tuple(targets), tuple(merged_deps), requested, workspace, by_id, traits)
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A place of outputs, and how JSON writes it."""
-
-    path: str
-    escaped: str
-
-
-def _leak(step: StepSpec, payload: str, places: Iterable[_Place]) -> str | None:
-    """Return the place of outputs that an attribute or the command contains, or None."""
-    for place in places:
-        if place.escaped in payload:  # perhaps only in the name of a dependency
-            if step.may_name_places:
-                return None
-            template = step.fn.text if isinstance(step.fn, Command) else None
-            own = canonical_text([step.hash_attrs, template])
-            # Another place may begin like this one.
-            if re.search(re.escape(place.escaped) + r"(?![\w.-])", own, re.ASCII):
-                return place.path
-    return None
-
-
-def _places(workspace: Workspace, deps: Iterable[StepSpec]) -> list[_Place]:
-    """Return the places of outputs that a step with these dependencies may know."""
-    prefixes, paths = [workspace.prefix], []
-    for dep in deps:
-        if dep.output_path_prefix:
-            prefixes.append(absolute_prefix(dep.output_path_prefix, workspace.project))
-        if dep.override_output_path:
-            paths.append(dep.output_path_in(workspace.prefix))
-        if workspace.adopted and dep.target_id in workspace.adopted:
-            paths.append(workspace.adopted[dep.target_id])
-    prefixes = [prefix for prefix in prefixes if prefix.count("/") > 1]  # `/out` is a word, too
-    return [_Place(path, quoted(path)[1:-1]) for path in prefixes + paths]
-
-
-def _leak_error(step: StepSpec, place: str, workspace: Workspace) -> SpecificationError:
-    return _error_of(
-        step,
-        f"`{step.name}` names a place of outputs in an attribute or argument: `{place}`",
-        "give the step itself as an argument, or use a placeholder",
-        workspace,
-    )
 
 
 def pin_errors(steps: Iterable[StepSpec], workspace: Workspace) -> Iterator[MarinBuildError]:

@@ -26,6 +26,7 @@ ADOPTING = "a-"
 """How the run id of an `adopt` begins: an interrupted one leaves no unfinished output."""
 COLLECTING = "g-"
 """How the run id of a `gc`, or of a run that lets an output go, begins."""
+UNKNOWN_HOLDER = "a_holder_whose_lease_is_empty"
 _YEAR_10000 = 253402300800.0
 _WORDS = ("run", "attempt", "nonce", "boot", "pid", "start", "since", "ttl", "job", "lock", "seal")
 
@@ -132,10 +133,15 @@ class Lease:
 def parse_lease(data: bytes, path: str) -> Lease:
     """Return the lease in a lock file, ours or Marin's.
 
+    An empty one has a holder that is not known, and is stale as Marin's are: the machine went down
+    before it was on disk, or Marin is just writing it.
+
     Raises:
         CorruptStateError: not JSON with the two keys.
 
     """
+    if not data:
+        return Lease(UNKNOWN_HOLDER, 0.0)
     try:
         return _parse(table(parse_json(data)))
     except (ValueError, KeyError, TypeError, OverflowError):

@@ -7,7 +7,7 @@ document that is already there is replaced only if the seal was still in place a
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from marin_build.errors import CorruptStateError
@@ -78,13 +78,19 @@ class Publisher:
         return lease is not None and lease.version == self.seal_version
 
 
-def finish_publishing(store: Store, output: str, seen: Seen) -> None:
+def finish_publishing(store: Store, output: str, seen: Seen) -> bool:
     """Publish the attempt that a sealed lease commits, after its holder left it there.
+
+    If the machine went down before the attempt was on disk, its document is empty, and nothing can
+    be published. Then the seal is taken off the lease, which is judged as any other from now on.
 
     Args:
         store: where the output lives.
         output: the output path.
         seen: a look that showed the seal.
+
+    Returns:
+        False if there is nothing to publish.
 
     Raises:
         CorruptStateError: the attempt document is gone or is not the one that was sealed.
@@ -94,7 +100,11 @@ def finish_publishing(store: Store, output: str, seen: Seen) -> None:
     path = layout.attempt_path(output, seen.lease.attempt)
     blob, lease = store.get_many([path, f"{output}/{layout.LEASE}"])
     if lease is None or lease.version != seen.lease_version:
-        return  # it is published; the status that was seen may be that of a later attempt
+        return True  # it is published; the status that was seen may be that of a later attempt
+    if blob is not None and not blob.data:
+        unsealed = replace(seen.lease, seal="")
+        store.replace_if(f"{output}/{layout.LEASE}", unsealed.encode(), lease.version)
+        return False
     if blob is None or hashlib.sha256(blob.data).hexdigest() != seen.lease.seal:
         raise CorruptStateError(
             f"the sealed attempt `{path}` is missing or was changed",
@@ -110,3 +120,4 @@ def finish_publishing(store: Store, output: str, seen: Seen) -> None:
     if attempt.publish is None:
         raise CorruptStateError(f"the sealed attempt `{path}` commits nothing")
     Publisher(store, output, seen.lease_version).publish(attempt.publish, seen.status_version)
+    return True

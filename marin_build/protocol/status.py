@@ -27,13 +27,14 @@ _NEVER_RAN = frozenset({"WAITING", "UNKNOWN", "CANCELLED"})
 def parse_status(data: bytes | None, path: str) -> Status | None:
     """Return the status in a file's bytes; None where there is no file, or nothing ever ran.
 
+    An empty file says nothing: the machine went down before what was written was on its disk.
     Of a tombstone it is the status that it replaced: what was built still is.
 
     Raises:
         CorruptStateError: neither a token nor JSON lines with one.
 
     """
-    if data is None:
+    if not data:
         return None
     token = _TOKENS.get(data)
     return token if token is not None else _parse_slowly(data, path)

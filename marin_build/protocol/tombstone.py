@@ -4,6 +4,8 @@ It lies in the place of the status file, so that each reader of a status sees it
 added. The output is whole and still counts as built. But who uses it takes the tombstone away
 first, on the condition that it is still there. `gc` deletes on the same condition, so one of the
 two wins, and the other one sees that (ADR 35).
+
+Both are on disk before they replace a status: what was built long ago survives a power cut.
 """
 
 from __future__ import annotations
@@ -78,8 +80,10 @@ def put_tombstone(store: Store, output: str, version: str, tombstone: Tombstone)
         The new version; None if the status was written since it was seen.
 
     """
+    from marin_build.store.local import lasting
+
     path, data = f"{output}/{layout.STATUS}", tombstone.encode()
-    written = store.replace_if(path, data, version)
+    written = lasting(store).replace_if(path, data, version)
     if written is None and (blob := store.get(path)) is not None and blob.data == data:
         return blob.version  # our own write, whose reply was lost
     return written
@@ -98,7 +102,10 @@ def take_away(store: Store, output: str, version: str, tombstone: Tombstone) -> 
         The new version of the status; None if the tombstone is not there any more: look again.
 
     """
-    return store.replace_if(f"{output}/{layout.STATUS}", tombstone.was.encode(), version)
+    from marin_build.store.local import lasting  # a plan against a bucket does without it
+
+    path = f"{output}/{layout.STATUS}"
+    return lasting(store).replace_if(path, tombstone.was.encode(), version)
 
 
 def take_all_away(store: Store, outputs: Sequence[str]) -> list[Blob | None]:
@@ -112,7 +119,7 @@ def take_all_away(store: Store, outputs: Sequence[str]) -> list[Blob | None]:
         What lies in the place of each status then; no tombstone.
 
     """
-    paths = [layout.status_path(output) for output in outputs]
+    paths = [f"{output}/{layout.STATUS}" for output in outputs]
     found = store.get_many(paths)
     for place, (output, path) in enumerate(zip(outputs, paths, strict=True)):
         blob = found[place]

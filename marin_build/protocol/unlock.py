@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.errors import StoppedError
 from marin_build.protocol import layout
-from marin_build.protocol.acquire import record_abandoned
+from marin_build.protocol.abandoned_attempt import record_abandoned
 from marin_build.protocol.builder_note import note_of
 from marin_build.protocol.look import look
 from marin_build.protocol.status import STATUS_RUNNING

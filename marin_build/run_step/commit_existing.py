@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import NOTHING_WRITTEN, StoppedError
-from marin_build.protocol.acquire import Finished, Held
+from marin_build.protocol.claim_outcomes import Finished, Held
 from marin_build.protocol.documents import FileEntry, Publication
 from marin_build.protocol.held_target import Holding
 from marin_build.protocol.manifest import differences, manifest_of, shortened

@@ -15,7 +15,6 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from marin_build.errors import StoreError
 from marin_build.protocol import layout
 from marin_build.protocol.builder_note import read_note
 from marin_build.protocol.lease import COLLECTING, Host, Lease, boot_clock
@@ -23,11 +22,10 @@ from marin_build.protocol.living_work import is_abandoned
 from marin_build.protocol.look import look
 from marin_build.protocol.renewal import RENEW_EVERY
 from marin_build.protocol.status import STATUS_DELETING, STATUS_LET_GO
-from marin_build.run_step.leftover_rights import clear_folder
-from marin_build.store.folder_place import in_the_way, way_out
+from marin_build.run_step.trash import empty_trash, move_data, new_trash, refuse_linked_trash
+from marin_build.store.folder_place import in_the_way
 from marin_build.store.kernel_locks import NO_LOCK
-from marin_build.store.local import LocalStore
-from marin_build.store.local_read import store_error
+from marin_build.store.local import LocalStore, lasting
 from marin_build.store.mounts import is_shared
 from marin_build.workspace.places import is_url
 
@@ -133,7 +131,7 @@ class Deleter:
         if isinstance(taken, Deletion):
             return taken
         if not is_url(output):
-            trash = self._trash()
+            trash = new_trash(self.prefix, self.lease.run)
             LocalStore(is_shared=is_shared(self.prefix)).move_folder(output, trash)
             empty_trash(trash)
             return Deletion.DONE
@@ -184,7 +182,7 @@ class Deleter:
         if is_used():
             assert seen.status is not None
             path = f"{output}/{layout.STATUS}"
-            self.store.replace_if(path, seen.status.encode(), taken.status_version)
+            lasting(self.store).replace_if(path, seen.status.encode(), taken.status_version)
             taken.release()
             return Deletion.HELD
         if is_url(output):
@@ -193,21 +191,11 @@ class Deleter:
                 return Deletion.LOST
             taken.release()
             return Deletion.DONE
-        trash = self._trash()
+        trash = new_trash(self.prefix, self.lease.run)
         move_data(output, trash)
         taken.release()
         empty_trash(trash)
         return Deletion.DONE
-
-    def _trash(self) -> str:
-        return f"{layout.trash_folder(self.prefix)}/{self.lease.run}-{os.urandom(4).hex()}"
-
-    def _refuse_linked_trash(self) -> None:
-        """Refuse to move an output through a link, to where other data is deleted with it."""
-        folder = layout.trash_folder(self.prefix)
-        if (found := in_the_way(folder)) is not None:
-            what = f"{found} lies in the place of the folder `{folder}`"
-            raise StoreError(what, hint=way_out(folder))
 
     def _take(
         self, output: str, target: str, status_version: str, status: Status, lock: OutputLock
@@ -216,7 +204,7 @@ class Deleter:
         if not is_url(output):
             if in_the_way(output) is not None:
                 return Deletion.IN_THE_WAY
-            self._refuse_linked_trash()
+            refuse_linked_trash(self.prefix)
         seen = look(self.store, output)
         if seen.status_version != status_version:
             return Deletion.CHANGED
@@ -306,33 +294,3 @@ class _Taken:
             return False
         self.lease, self.version, self.held_since = lease, version, now
         return True
-
-
-def move_data(output: str, trash: str) -> None:
-    """Move the data of a local output into a folder of the trash, which is made.
-
-    Raises:
-        OSError: something cannot be moved.
-
-    """
-    os.makedirs(trash)
-    with os.scandir(output) as entries:
-        names = [entry.name for entry in entries if not layout.is_ours(entry.name)]
-    for name in names:
-        os.rename(os.path.join(output, name), os.path.join(trash, name))
-
-
-def empty_trash(trash: str) -> None:
-    """Delete a folder of the trash; another process may do the same.
-
-    Raises:
-        StoreError: something in it cannot be deleted.
-
-    """
-    try:
-        clear_folder(trash, lambda _: False)
-        os.rmdir(trash)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise store_error("delete", trash, error) from error

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from marin_build.plan.outcomes import Interrupted, Stopped
-from marin_build.protocol.acquire import Held
+from marin_build.protocol.claim_outcomes import Held
 from marin_build.protocol.gang import gang_lease, pause_between_looks
 from marin_build.protocol.lease import boot_clock
 from marin_build.protocol.look import Watch
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from marin_build.plan.outcomes import Outcome
-    from marin_build.protocol.acquire import Claimant, Finished, Foreign
+    from marin_build.protocol.acquire import Claimant
+    from marin_build.protocol.claim_outcomes import Finished, Foreign
     from marin_build.protocol.held_target import Holding
     from marin_build.protocol.look import Seen
 

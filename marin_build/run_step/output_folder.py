@@ -51,12 +51,17 @@ def was_adopted_here(store: Store, output: str) -> bool:
         folder = f"{output}/{layout.LOGS}"
         names = [name for name in store.list(folder) if layout.attempt_number(name)]
         attempts = store.get_many([f"{folder}/{name}" for name in names])
-        return any(_adopted(attempt.data, output) for attempt in attempts if attempt is not None)
+        return any(attempt is not None and _adopted(attempt.data, output) for attempt in attempts)
     return False
 
 
 def _adopted(attempt: bytes, output: str) -> bool:
-    """Return whether an attempt adopted what lies at an output, or may have: it is damaged too."""
+    """Return whether an attempt adopted what lies at an output, or may have: it is damaged too.
+
+    One that is empty was a build's: `adopt` waits until what it writes is on disk.
+    """
+    if not attempt:
+        return False
     try:
         committed = parse_attempt(attempt, output).committed
     except CorruptStateError:

@@ -18,7 +18,8 @@ from marin_build.plan import outcomes as ended
 from marin_build.plan.nearest_build import changes_between
 from marin_build.plan.reason_text import describe
 from marin_build.protocol import layout
-from marin_build.protocol.acquire import Claimant, Finished, Foreign, Held
+from marin_build.protocol.acquire import Claimant
+from marin_build.protocol.claim_outcomes import Finished, Foreign, Held
 from marin_build.protocol.held_target import Holding
 from marin_build.protocol.lease import TIME_TO_LIVE, Lease, boot_clock, process_start
 from marin_build.protocol.quick_holding import QuickHolding

@@ -19,6 +19,7 @@ from marin_build.pauses import doubled
 from marin_build.store.base import GUARD
 from marin_build.store.folder_place import made_and_opened, open_folder
 from marin_build.store.local_read import store_error
+from marin_build.store.lockable_file import open_to_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 LOCK_PATIENCE = 20.0
 """Seconds to wait for a lock that is held for a tenth of a millisecond."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.05
-_GUARD = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 @contextmanager
@@ -74,7 +74,7 @@ def locked_folder(path: str, *, is_shared: bool, create: bool = False) -> Iterat
 def _guard_in(folder: int) -> int:
     """Return a descriptor of the file that is locked in a shared folder; the folder is closed."""
     try:
-        return os.open(GUARD, _GUARD, 0o644, dir_fd=folder)
+        return open_to_lock(GUARD, folder=folder, create=True)
     finally:
         os.close(folder)
 

@@ -27,7 +27,7 @@ from marin_build.workspace.own_folder import make_folder
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from marin_build.store.base import Blob
+    from marin_build.store.base import Blob, Store
 
 
 _MANY = 512
@@ -39,14 +39,20 @@ class LocalStore:
 
     Args:
         is_shared: whether other machines may have the file system mounted.
+        is_lasting: whether what is written is on disk before it takes the place of something else.
 
     """
 
     conditional = True
     is_local = True
 
-    def __init__(self, *, is_shared: bool = False) -> None:
+    def __init__(self, *, is_shared: bool = False, is_lasting: bool = False) -> None:
         self._is_shared = is_shared
+        self._is_lasting = is_lasting
+
+    def lasting(self) -> LocalStore:
+        """Return the same store, for writes that a power cut must not leave empty."""
+        return LocalStore(is_shared=self._is_shared, is_lasting=True)
 
     def get(self, path: str) -> Blob | None:
         """Return what is at `path`, or None."""
@@ -64,7 +70,7 @@ class LocalStore:
     def put(self, path: str, data: bytes) -> str:
         """Write through a temporary file and `rename`."""
         with self._opened(path) as folder:
-            temporary, version = write_temporary(path, data, folder)
+            temporary, version = write_temporary(path, data, folder, is_lasting=self._is_lasting)
             try:
                 os.rename(temporary, _name(path), src_dir_fd=folder, dst_dir_fd=folder)
             except OSError as error:
@@ -159,7 +165,7 @@ class LocalStore:
     def _link(self, path: str, data: bytes) -> str | None:
         """Create a file that is whole at once; None if the server says that one is there."""
         with self._opened(path) as folder:
-            temporary, version = write_temporary(path, data, folder)
+            temporary, version = write_temporary(path, data, folder, is_lasting=self._is_lasting)
             try:
                 os.link(temporary, _name(path), src_dir_fd=folder, dst_dir_fd=folder)
             except FileExistsError:
@@ -223,3 +229,12 @@ def _size(entry: os.DirEntry[str]) -> int:
     except OSError:  # a link to nowhere, or to itself
         return 0
     return 0 if stat.S_ISFIFO(status.st_mode) or stat.S_ISSOCK(status.st_mode) else status.st_size
+
+
+def lasting(store: Store) -> Store:
+    """Return a store whose files are on disk before they take the place of others; or `store`.
+
+    For what must not be lost though no build follows: the status of an output that is days old, or
+    the mark that data is being adopted.
+    """
+    return store.lasting() if type(store) is LocalStore else store

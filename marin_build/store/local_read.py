@@ -100,5 +100,17 @@ def store_error(verb: str, path: str, error: OSError) -> StoreError:
     return StoreError(
         what,
         facts=[("folder", f"{folder}, {owner_of(folder)}")],
-        hint=f"a step or a person left it so: chmod u+rwx {shlex.quote(folder)}",
+        hint=_way_to_rights(folder),
     )
+
+
+def _way_to_rights(folder: str) -> str:
+    """Return the hint for a folder that may not be written."""
+    try:
+        is_ours = os.lstat(folder).st_uid == os.geteuid()
+    except OSError:
+        is_ours = True
+    if is_ours:
+        return f"a step or a person left it so: chmod u+rwx {shlex.quote(folder)}"
+    share = f"chmod -R g+rwX {shlex.quote(folder)}"
+    return f"its owner shares it with your group: {share}; a `umask 002` shares what is built next"

@@ -13,8 +13,8 @@ import os
 import stat
 import struct
 import sys
-from contextlib import suppress
 
+from marin_build.store.lockable_file import open_to_lock
 from marin_build.workspace.own_folder import NAME as OWN_FOLDER
 from marin_build.workspace.own_folder import make_folder
 
@@ -26,7 +26,6 @@ OFFSETS = 1 << 62
 """Outputs have offsets below this; those above it serve to try the locks out."""
 _SET = getattr(fcntl, "F_OFD_SETLK", None)
 _GET = getattr(fcntl, "F_OFD_GETLK", None)
-_OPEN = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 class LockFile:
@@ -109,22 +108,13 @@ def _call(descriptor: int, command: int | None, kind: int, offset: int) -> bytes
 
 
 def _opened(path: str, *, create: bool) -> int:
-    """Return a descriptor of the file; one that is made can be written by who can write beside it.
-
-    Several users may share a prefix, whatever their umask says.
-    """
     try:
-        return _regular(os.open(path, _OPEN), path)
+        return _regular(open_to_lock(path, create=False), path)
     except FileNotFoundError:
         if not create:
             raise
-    folder = os.path.dirname(path)
-    make_folder(folder)
-    descriptor = _regular(os.open(path, _OPEN | os.O_CREAT, 0o644), path)
-    with suppress(OSError):  # another user made it just now
-        wanted = stat.S_IMODE(os.fstat(descriptor).st_mode) | (os.stat(folder).st_mode & 0o022)
-        os.fchmod(descriptor, wanted)
-    return descriptor
+    make_folder(os.path.dirname(path))
+    return _regular(open_to_lock(path, create=True), path)
 
 
 def _regular(descriptor: int, path: str) -> int:

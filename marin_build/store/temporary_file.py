@@ -11,13 +11,17 @@ from marin_build.store.local_read import store_error, version_of
 _counter = itertools.count()
 
 
-def write_temporary(path: str, data: bytes, folder: int) -> tuple[str, str]:
+def write_temporary(
+    path: str, data: bytes, folder: int, *, is_lasting: bool = False
+) -> tuple[str, str]:
     """Write a file beside `path`, in its opened folder; return its name and its version.
 
     Args:
         path: where the file is to be moved.
         data: its content.
         folder: descriptor of the folder that `path` lies in.
+        is_lasting: whether to wait until it is on disk: whenever the power goes, what lies at its
+            place then is either whole or what lay there before, and never empty.
 
     Raises:
         StoreError: it cannot be written; nothing is left.
@@ -35,6 +39,8 @@ def write_temporary(path: str, data: bytes, folder: int) -> tuple[str, str]:
             # away as soon as the file is gone: two writes must differ all the same.
             now = time.time_ns()
             os.utime(descriptor, ns=(now, now))
+            if is_lasting:
+                os.fsync(descriptor)
             return temporary, version_of(os.fstat(descriptor))
         except OSError:
             os.unlink(temporary, dir_fd=folder)

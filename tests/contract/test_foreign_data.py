@@ -12,7 +12,8 @@ from marin_build.observe.read_obstacles import read_obstacles
 from marin_build.pipeline.graph import build_graph
 from marin_build.pipeline.targets import make_targets
 from marin_build.plan.snapshot import NOTHING_SEEN
-from marin_build.protocol.acquire import Claimant, Finished, Foreign, Held
+from marin_build.protocol.acquire import Claimant
+from marin_build.protocol.claim_outcomes import Finished, Foreign, Held
 from marin_build.protocol.foreign_data import ForeignData, OwnData, find_data
 from marin_build.protocol.held_target import Holding
 from marin_build.protocol.lease import Lease

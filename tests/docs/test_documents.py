@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, get_args
 
 import pytest
 
-from marin_build.apply.events import DOCUMENTED, ApplyFinished
+from marin_build.apply.event_json import DOCUMENTED
+from marin_build.apply.events import ApplyFinished
 from marin_build.apply.journal import Header
 from marin_build.apply.run_folder import RunDocument
 from marin_build.plan.document import (

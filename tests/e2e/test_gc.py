@@ -331,7 +331,7 @@ import os as _os
 if "KILL_AT" in _os.environ:
     import itertools as _it, signal as _signal
     from marin_build.store.local import LocalStore
-    from marin_build.run_step import delete_output
+    from marin_build.run_step import trash
 
     _count = _it.count(1)
 
@@ -344,7 +344,7 @@ if "KILL_AT" in _os.environ:
 
     for _name in ("put_if_absent", "replace_if", "delete_if", "delete", "move_folder"):
         setattr(LocalStore, _name, _counted(getattr(LocalStore, _name)))
-    delete_output.clear_folder = _counted(delete_output.clear_folder)
+    trash.clear_folder = _counted(trash.clear_folder)
 """
 
 

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from marin_build.errors import MarinBuildError, StoppedError
-from marin_build.protocol.acquire import Claimant, Finished, Foreign, Held
+from marin_build.protocol.acquire import Claimant
+from marin_build.protocol.claim_outcomes import Finished, Foreign, Held
 from marin_build.protocol.documents import FileEntry, Provenance, Publication, Record
 from marin_build.protocol.held_target import Holding
 from marin_build.protocol.lease import Lease

@@ -53,7 +53,7 @@ class LocalJudge:
         executions = self.truths[output].executions.values()
         offset = kernel_locks.offset_of(output.rpartition("/")[2])
         is_held = self._machine.is_held_by_ours(offset) or any(it.is_alive for it in executions)
-        if is_held or self.may_lose:
+        if is_held or self.may_lose or self._is_lease_empty(output):
             self._waits.pop((name, output), None)
             return
         since = self._waits.setdefault((name, output), self._world.now)
@@ -122,7 +122,10 @@ class LocalJudge:
             self._status(output, truth, actor, old, new)
         elif name == layout.LEASE and old is not None:
             before = parse_lease(old.data, path)
-            if before.is_sealed and (new is not None or not self._says_success(output)):
+            attempt = self._machine.files.get(layout.attempt_path(output, before.attempt))
+            if before.is_sealed and attempt is not None and not attempt.data:
+                truth.built_by = ""  # the power was cut before it was on disk
+            elif before.is_sealed and (new is not None or not self._says_success(output)):
                 self._violate(output, "a seal is gone before SUCCESS")
         elif name in (layout.RECORD, layout.ARTIFACT):
             if truth.built_by and not truth.is_collected and self._says_success(output):
@@ -250,13 +253,23 @@ class LocalJudge:
         truth.built_by = record.payload if is_built and not doubts and record else ""
         return is_built and doubts
 
+    def has_empty_lease(self) -> bool:
+        """Return whether a lease must age that says nothing, for it may be Marin's."""
+        return any(map(self._is_lease_empty, self.truths))
+
+    def _is_lease_empty(self, output: str) -> bool:
+        blob = self._machine.files.get(f"{output}/{layout.LEASE}")
+        return blob is not None and not blob.data
+
     def has_documents_of_another_boot(self) -> bool:
         """Return whether a lease document must age: no kernel lock, and no process, tells of it."""
         paths = [f"{it}/{name}" for it in self.truths for name in (layout.LEASE, layout.RECORD)]
         blobs = [self._machine.files.get(path) for path in paths]
         leases = [it for blob in blobs if blob is not None and (it := note_of(blob.data))]
         file = str(self._machine.leases_file)
-        return any(it.boot != self._machine.host.name and it.lock != file for it in leases)
+        return self.has_empty_lease() or any(
+            it.boot != self._machine.host.name and it.lock != file for it in leases
+        )
 
     def blocked(self, output: str) -> None:
         """Judge that a run refuses to build, because data lies there that no build left."""

@@ -52,6 +52,8 @@ _PATIENCE = 6.0
 """Seconds in which a run that is well goes on when nobody holds the target."""
 _STALE = 70.0
 """The same where the lease document of another boot must age."""
+_UNKNOWN = 100.0
+"""The same where it is empty."""
 
 
 @dataclass(slots=True)
@@ -168,7 +170,10 @@ class LocalSchedule:
         doubtful = frozenset(o for o in outputs if was_cut and judge.forget_doubtful(o))
         began = world.now
         until = max([began, *machine.busy_until()])
-        patience = _STALE if judge.has_documents_of_another_boot() else _PATIENCE
+        if judge.has_empty_lease():
+            patience = _UNKNOWN
+        else:
+            patience = _STALE if judge.has_documents_of_another_boot() else _PATIENCE
         healer = LocalApplier(
             world, machine, faults, judge, name="z",
             targets=[(output, []) for output in outputs],

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, cast
 
 from marin_build.errors import MarinBuildError, StoppedError
 from marin_build.protocol import layout
-from marin_build.protocol.acquire import Claimant, Finished, Foreign, Held
+from marin_build.protocol.acquire import Claimant
+from marin_build.protocol.claim_outcomes import Finished, Foreign, Held
 from marin_build.protocol.documents import FileEntry, Provenance, Publication, Record
 from marin_build.protocol.held_target import Holding
 from marin_build.protocol.lease import TIME_TO_LIVE, Lease
 from marin_build.protocol.look import Watch
 from marin_build.protocol.manifest import manifest_of
-from marin_build.protocol.quick_holding import ANNOUNCE_AFTER, QuickHolding
+from marin_build.protocol.quick_holding import QuickHolding
+from marin_build.run_step.announcer import ANNOUNCE_AFTER
 from marin_build.store.lease_choice import MARK_SEEN_AFTER
 from tests.sim.local_habits import Way
 from tests.sim.local_protocol import MARK, Beginner

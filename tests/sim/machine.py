@@ -10,7 +10,6 @@ import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from marin_build.protocol import layout
 from marin_build.store.base import Blob
 from tests.sim.world import Actor
 
@@ -258,12 +257,7 @@ class Machine:
                 else:
                     self.files[path] = old
         for path in dict.fromkeys(path for change in self._unsynced[:kept] for path in change):
-            may_be_empty = path in self.files and not path.endswith(_NEVER_EMPTIED)
-            if may_be_empty and self._random.random() < 0.3:
+            if path in self.files and self._random.random() < 0.3:
                 self.files[path] = Blob(b"", self.files[path].version)
         self.world.note(None, f"the power is cut; {kept} of {len(self._unsynced)} writes are kept")
         self._unsynced.clear()
-
-
-_NEVER_EMPTIED = (layout.STATUS, layout.LEASE, ".json")
-"""What the model does not empty: the protocol cannot go on by itself where these are damaged."""

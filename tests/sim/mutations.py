@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from marin_build.errors import StoppedError
-from marin_build.protocol import acquire, layout
+from marin_build.protocol import claim_by_documents, layout
 from marin_build.protocol.acquire import Claimant
 from marin_build.protocol.documents import Attempt
 from marin_build.protocol.held_target import Holding
@@ -232,7 +232,7 @@ def take_over_a_seal(patch: pytest.MonkeyPatch) -> None:
         unsealed = replace(seen.lease, seal="") if seen.lease is not None else None
         return real_see(replace(seen, lease=unsealed), **rest)
 
-    patch.setattr(acquire, "see", see)
+    patch.setattr(claim_by_documents, "see", see)
     patch.setattr(appliers, "see", see)
 
 
@@ -259,7 +259,7 @@ def publish_an_old_seal(patch: pytest.MonkeyPatch) -> None:
         assert attempt.publish is not None
         Publisher(store, output, seen.lease_version).publish(attempt.publish, seen.status_version)
 
-    patch.setattr(acquire, "finish_publishing", finish)
+    patch.setattr(claim_by_documents, "finish_publishing", finish)
 
 
 def leave_the_old_artifact(patch: pytest.MonkeyPatch) -> None:

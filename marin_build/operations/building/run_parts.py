@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marin_build.apply.devices import Queued
-from marin_build.apply.events import one_at_a_time
 from marin_build.errors import MarinBuildError
 from marin_build.operations.building.forget_taints import forget_taints
 from marin_build.operations.building.isolation import check_isolation, make_isolation
@@ -106,7 +105,7 @@ def begin_part(
     slots = min(ready.jobs, len(plan.to_build) + len(plan.sealed) - len(queued.engines)) or 1
     runner = make_isolation(session, isolation, slots)
     if ready.queued:
-        from marin_build.apply.mixed_workers import MixedWorkers
+        from marin_build.apply.mixed_workers import MixedWorkers, one_at_a_time
 
         on_event = one_at_a_time(on_event)
         opened = [

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
+import shlex
 import sys
 import time
 from datetime import UTC, datetime
@@ -15,10 +17,11 @@ from marin_build.identity.secret import known_values
 from marin_build.operations.planning.refuse_secrets import refuse_secrets
 from marin_build.plan.decisions import Kind
 from marin_build.plan.deep_digests import deep_digests_of_run
-from marin_build.protocol.provenance import provenance, read_here
+from marin_build.protocol.provenance import provenance_at, read_here
 from marin_build.redaction import Redactor
+from marin_build.store.local_read import owner_of
 from marin_build.store.mounts import is_shared, probe_locks
-from marin_build.workspace.own_folder import make_folder
+from marin_build.workspace.own_folder import NAME, make_folder
 from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
@@ -52,17 +55,27 @@ def check_writable(prefix: str) -> None:
     try:
         make_folder(prefix)
     except OSError as error:
-        raise _unwritable(prefix, str(error.strerror)) from error
+        raise _unwritable(prefix, error) from error
     if not os.access(prefix, os.W_OK | os.X_OK):
-        raise _unwritable(prefix, "permission denied")
+        is_read_only = os.statvfs(prefix).f_flag & os.ST_RDONLY
+        number = errno.EROFS if is_read_only else errno.EACCES
+        raise _unwritable(prefix, OSError(number, os.strerror(number)))
 
 
-def _unwritable(prefix: str, why: str) -> StoreError:
+def _unwritable(prefix: str, error: OSError) -> StoreError:
+    """Return the error for a prefix, or a folder of ours in it, that cannot be written."""
+    facts, hint = [("reason", str(error.strerror).lower())], "give another one with --prefix"
+    own = f"{prefix}{os.sep}{NAME}"
+    if os.path.isdir(own) and os.access(prefix, os.W_OK | os.X_OK):
+        facts.append(("folder", f"{own}, {owner_of(own)}"))
+        if error.errno in (errno.EACCES, errno.EPERM):
+            shared = f"chmod -R g+w {shlex.quote(own)}"
+            hint = f"to share it with your group, its owner says: {shared}"
     return StoreError(
         f"cannot write to the prefix `{prefix}`",
-        facts=[("reason", why.lower())],
+        facts=facts,
         consequence="nothing was run",
-        hint="give another one with --prefix",
+        hint=hint,
     )
 
 
@@ -81,7 +94,7 @@ def syncing_of(loaded: Loaded, run: str) -> Syncing | None:
     try:
         return Syncing(loaded.workspace.prefix, run, boot=loaded.host.machine_boot, host=host)
     except OSError as error:
-        raise _unwritable(loaded.workspace.prefix, str(error.strerror)) from error
+        raise _unwritable(loaded.workspace.prefix, error) from error
 
 
 def end_syncing(syncing: Syncing | None, on_event: Callable[[Event], None]) -> None:
@@ -143,7 +156,7 @@ def make_session(
         deep=_deep_fingerprints(plan),
         run=run or f"r-{os.urandom(4).hex()}",
         host=loaded.host,
-        provenance=provenance(loaded.workspace.project, argv or ("marin-build", *sys.argv[1:])),
+        provenance=provenance_at(loaded.workspace.project, argv or ("marin-build", *sys.argv[1:])),
         now=lambda: datetime.now(UTC),
         forced=plan.rebuilt_anyway,
         pinned_code=pinned_code,

@@ -25,6 +25,7 @@ from marin_build.protocol.tombstone import take_all_away
 from marin_build.run_step.commit_existing import adopt, held
 from marin_build.run_step.supervisor import claimant_of
 from marin_build.run_step.workers import Start
+from marin_build.store.local import lasting
 from marin_build.store.open_store import open_store
 from marin_build.workspace.places import is_url
 from marin_build.workspace.workspace import absolute_prefix
@@ -142,7 +143,9 @@ def _register(
     refuse_secrets(loaded, [index])
     nothing = Plan(loaded.targets, (), (), frozenset(), Snapshot())
     session = make_session(loaded, nothing, {}, lease=lease)
-    session = replace(session, run=ADOPTING + session.run.partition("-")[2])
+    # What a power cut leaves must say that no build made the data: else the next one deletes it.
+    run = ADOPTING + session.run.partition("-")[2]
+    session = replace(session, run=run, store=lasting(session.store))
     if _is_finished(session, index):
         blob = loaded.store.get(f"{target.output_path}/{layout.RECORD}")
         record = readable_record(blob.data if blob is not None else None)

@@ -10,7 +10,8 @@ from typing import Any, get_args
 import pytest
 
 from marin_build.apply import events
-from marin_build.apply.events import DOCUMENTED, Event, event_fields, event_name
+from marin_build.apply.event_json import DOCUMENTED, event_fields, event_name
+from marin_build.apply.events import Event
 from marin_build.apply.journal import (
     Header,
     UnreadableJournalError,

@@ -40,7 +40,6 @@ def _record(fingerprint: str) -> bytes:
     ("what", "file", "data"),
     [
         ("status", ".executor_status", b"SUCCESSFUL"),
-        ("status", ".executor_status", b""),
         ("lease", ".executor_status.lock", b"{"),
         (
             "lease",

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from marin_build.errors import StoreError
-from marin_build.protocol.acquire import Claimant, Finished, Foreign, Held
+from marin_build.protocol.acquire import Claimant
+from marin_build.protocol.claim_outcomes import Finished, Foreign, Held
 from marin_build.protocol.documents import FileEntry, Provenance, Publication, Record
 from marin_build.protocol.held_target import Holding
 from marin_build.protocol.lease import Host, Lease, parse_lease

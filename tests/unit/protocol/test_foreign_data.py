@@ -9,7 +9,8 @@ import pytest
 
 from marin_build.errors import StoreError
 from marin_build.protocol import layout
-from marin_build.protocol.acquire import Claimant, Finished, Foreign, Held
+from marin_build.protocol.acquire import Claimant
+from marin_build.protocol.claim_outcomes import Finished, Foreign, Held
 from marin_build.protocol.foreign_data import ForeignData, OwnData, find_data
 from marin_build.protocol.held_target import Holding
 from marin_build.store.local import LocalStore

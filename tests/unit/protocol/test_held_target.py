@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 
 from marin_build.errors import MarinBuildError, StoppedError
-from marin_build.protocol.acquire import Finished
+from marin_build.protocol.claim_outcomes import Finished
 from marin_build.protocol.documents import Attempt, Record
 from marin_build.protocol.held_target import Holding
 from marin_build.protocol.lease import parse_lease

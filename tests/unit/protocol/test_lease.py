@@ -70,10 +70,18 @@ def test_a_lease_says_since_when_it_is_held_however_often_it_was_renewed() -> No
     assert OURS.taken_at == "", "one of an earlier version does not say"
 
 
+def test_an_empty_lock_file_has_a_holder_that_is_not_known() -> None:
+    """Else a power cut blocks a target for ever; and Marin may be writing it just now."""
+    lease = parse_lease(b"", "p")
+    assert (lease.nonce, lease.time_to_live) == ("", 90.0)
+    assert not lease.is_sealed
+    assert lease.describe() == "a_holder_whose_lease_is_empty"
+
+
 @pytest.mark.parametrize(
     "data",
     [
-        b"", b"{", b"[]", b"null", b"{}", b'{"worker_id": "a"}', b"\xff",
+        b"{", b"[]", b"null", b"{}", b'{"worker_id": "a"}', b"\xff",
         b'{"worker_id": "a", "timestamp": "soon"}', b'{"worker_id": "a", "timestamp": null}',
         b'{"worker_id": "a nonce=1 attempt=x", "timestamp": 1}',
         b'{"worker_id": "a nonce=1 pid=", "timestamp": 1}',

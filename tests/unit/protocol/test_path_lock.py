@@ -11,7 +11,8 @@ import pytest
 
 from marin_build.errors import PreviousTaskFailedError, StoppedError, StoreError
 from marin_build.protocol.lease import FOREIGN_TIME_TO_LIVE, TIME_TO_LIVE, Lease
-from marin_build.protocol.path_lock import Clocks, PathLock
+from marin_build.protocol.path_lease import Clocks
+from marin_build.protocol.path_lock import PathLock
 from marin_build.store.memory import MemoryStore
 
 if TYPE_CHECKING:

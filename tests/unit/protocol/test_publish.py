@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from marin_build.errors import CorruptStateError, StoreError
-from marin_build.protocol.acquire import Finished
+from marin_build.protocol.claim_outcomes import Finished, Held
+from marin_build.protocol.documents import Attempt
 from marin_build.protocol.held_target import Holding
 from marin_build.protocol.look import look
-from marin_build.protocol.publish import finish_publishing
+from marin_build.protocol.publish import Publisher, finish_publishing
 from marin_build.store.local import LocalStore
 
 from .support import (
@@ -71,6 +72,38 @@ def test_a_seal_whose_attempt_is_not_the_one_is_an_error_not_a_rerun(
     with pytest.raises(CorruptStateError, match=r"missing or was changed|commits nothing"):
         take(LocalStore(), str(tmp_path), "bob")
     assert not is_success(tmp_path)
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_what_a_power_cut_left_of_a_commit_is_built_again(tmp_path: Path, force: bool) -> None:
+    """Else the target is committed for ever, and nobody can publish it."""
+    _die_sealed(tmp_path)
+    (tmp_path / ".logs/attempt-0001.json").write_bytes(b"")
+    store = LocalStore()
+    held = take(store, str(tmp_path), "bob", force=force)
+    assert isinstance(held, Held), "its holder may live: it is watched, as any other"
+    assert not held.lease.is_sealed
+    again = hold(store, str(tmp_path), "bob", force=force, stale=held.version)
+    assert again.lease.attempt == 2
+    commit(again, "bob")
+    assert (is_success(tmp_path), built_by(tmp_path)) == (True, "bob")
+
+
+def test_who_is_still_publishing_when_the_seal_is_taken_off_ends_with_success(
+    tmp_path: Path,
+) -> None:
+    """The server of a shared disk went down, and the holder did not."""
+    _die_sealed(tmp_path)
+    document, store = tmp_path / ".logs/attempt-0001.json", LocalStore()
+    publication = Attempt.from_bytes(document.read_bytes()).publish
+    sealed = look(store, str(tmp_path))
+    document.write_bytes(b"")
+    assert isinstance(take(store, str(tmp_path), "bob"), Held)
+    assert publication is not None
+    Publisher(store, str(tmp_path), sealed.lease_version).publish(
+        publication, sealed.status_version
+    )
+    assert take(store, str(tmp_path), "bob") == Finished(published=False)
 
 
 @pytest.mark.parametrize("value", [{"loss": 0.5}, {"loss": math.nan}, [math.inf, -math.inf, "é"]])

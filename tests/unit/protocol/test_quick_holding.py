@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from marin_build.errors import StoppedError, StoreError
-from marin_build.protocol.acquire import Claimant, Finished, Foreign, Held
+from marin_build.protocol.acquire import Claimant
 from marin_build.protocol.attempt_reader import parse_attempt, recorded, recorded_end
 from marin_build.protocol.builder_note import note_of
+from marin_build.protocol.claim_outcomes import Finished, Foreign, Held
 from marin_build.protocol.held_target import Holding
 from marin_build.protocol.layout import attempt_path
 from marin_build.protocol.lease import parse_lease

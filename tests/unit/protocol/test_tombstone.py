@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marin_build.errors import CorruptStateError
-from marin_build.protocol.acquire import Finished
+from marin_build.protocol.claim_outcomes import Finished
 from marin_build.protocol.held_target import Holding
 from marin_build.protocol.status import parse_status
 from marin_build.protocol.tombstone import (

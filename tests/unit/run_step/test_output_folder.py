@@ -62,6 +62,8 @@ ADOPTING, BUILDING = _attempt("/o"), _attempt(None)
         (b"{", [BUILDING], False),
         (b"{", [BUILDING, ADOPTING], True),
         (b"{", [b"{"], True),
+        (b"", [b""], False),
+        (b"", [b"", ADOPTING], True),
         (b"{", [b"[]"], True),
     ],
 )

@@ -22,6 +22,7 @@ from marin_build import (
 )
 from marin_build.errors import StoppedError
 from marin_build.protocol import path_lock, renewal
+from marin_build.protocol.path_lease import Clocks
 
 LOCK = ".executor_status.lock"
 
@@ -115,7 +116,7 @@ def test_a_lock_that_was_lost_makes_the_call_raise(tmp_path: Path) -> None:
 def test_the_lease_is_renewed_while_the_function_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("marin_build.protocol.path_lock.RENEW_EVERY", 0.02)
+    monkeypatch.setattr("marin_build.protocol.path_lease.RENEW_EVERY", 0.02)
     monkeypatch.setattr(renewal, "RENEW_EVERY", 0.02)
 
     @distributed_lock
@@ -168,5 +169,5 @@ def test_nobody_waits_for_a_process_of_this_machine_that_was_killed(
         assert holder.stdout.readline() == "held\n"
         assert StatusFile(str(tmp_path), "w").has_active_lock()
         holder.kill()
-    monkeypatch.setattr(path_lock, "Clocks", partial(path_lock.Clocks, wait=_must_not_wait))
+    monkeypatch.setattr(path_lock, "Clocks", partial(Clocks, wait=_must_not_wait))
     assert distributed_lock(lambda _: 1)(str(tmp_path)) == 1

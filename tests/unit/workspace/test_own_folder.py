@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -57,3 +58,23 @@ def test_what_a_store_writes_is_ignored_too(tmp_path: Path) -> None:
     """Else a program that builds without `apply` makes a folder that git sees."""
     LocalStore().put(str(tmp_path / ".marin-build/outputs/a_1/.executor_status"), b"RUNNING")
     assert (tmp_path / ".marin-build" / ".gitignore").is_file()
+
+
+@pytest.mark.parametrize("around", [0o755, 0o775])
+def test_the_group_that_can_write_around_it_can_write_in_it(tmp_path: Path, around: int) -> None:
+    """Else the umask of the first user of a shared prefix shuts the others out."""
+    prefix = tmp_path / "prefix"
+    prefix.mkdir()
+    prefix.chmod(around)
+    before = os.umask(0o022)
+    try:
+        make_folder(str(prefix / ".marin-build" / "runs" / "r-1"))
+        make_folder(str(prefix / ".marin-build" / "outputs" / "a_1" / ".logs"))
+    finally:
+        os.umask(before)
+    modes = {str(path.relative_to(prefix)): path.stat().st_mode & 0o777
+             for path in prefix.rglob("*") if path.is_dir()}  # fmt: skip
+    outputs = [path for path in modes if "outputs/" in path]
+    assert {modes.pop(path) for path in outputs} == {0o755}, "what a user builds is as its umask"
+    modes.pop(".marin-build/outputs")
+    assert set(modes.values()) == {around}

@@ -24,7 +24,8 @@ from marin_build.operations.clean_up.gc import GcPlan, GcRequest, plan_of
 from marin_build.operations.clean_up.gc_needs import InUse
 from marin_build.operations.loading.place import Place
 from marin_build.plan.reachability import Needs, judge
-from marin_build.protocol.acquire import Claimant, Finished
+from marin_build.protocol.acquire import Claimant
+from marin_build.protocol.claim_outcomes import Finished
 from marin_build.protocol.held_target import Holding
 from marin_build.protocol.lease import Host, Lease
 from marin_build.protocol.status import readable_status
