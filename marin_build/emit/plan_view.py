@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import chain
+from operator import itemgetter
+from typing import TYPE_CHECKING
 
+from marin_build.emit.decision_words import Words, by_words
 from marin_build.emit.plan_rows import (
     FEWEST_FOLDED,
     MOST_ROWS,
@@ -16,29 +19,20 @@ from marin_build.emit.plan_rows import (
 )
 from marin_build.pipeline.declared_at import shown
 from marin_build.pipeline.resources import CpuDevice, accelerators_text
-from marin_build.plan.block_reasons import (
-    ForeignData,
-    NotAFolder,
-    OutputAltered,
-    Unreadable,
-    UpstreamBlocked,
-)
-from marin_build.plan.plan_summary import is_long, summary_line, verb_of
-from marin_build.plan.reason_text import NOT_READ, describe_decision
-from marin_build.plan.reasons import Adopted, Cascade, FailedBefore, IdentityChanged, OutputVanished
+from marin_build.plan.plan_summary import is_long, summary_line
+from marin_build.plan.reason_text import NOT_READ
 from marin_build.text.readable import bytes_text, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from marin_build.pipeline.resources import ResourceConfig
     from marin_build.pipeline.step_spec import StepSpec
     from marin_build.pipeline.targets import Target
-    from marin_build.plan.decisions import Decision, Plan
+    from marin_build.plan.decisions import Plan
     from marin_build.plan.drift import Drift
     from marin_build.plan.estimate import Estimate, PlanEstimate
     from marin_build.plan.plan_summary import Verb
-    from marin_build.plan.reasons import Reason
     from marin_build.plan.regions import CrossRegionRead
 
 
@@ -81,37 +75,37 @@ def show(
             about drift is.
 
     """
-    rows: list[Row] = []
-    lines: list[tuple[_Words, int]] = []  # rows that say no more than these words
+    numbered: list[tuple[int, Row]] = []
+    lines: list[tuple[Words, Sequence[int]]] = []  # rows that say no more than these words
     hidden = plan.pruned
     estimates = estimate.steps if is_long(estimate) else {}
-    adopts = any(isinstance(decision.reason, Adopted) for decision in plan.decisions)
-    near = _near_what_is_built(plan) if adopts else frozenset()
-    said: dict[tuple[int, ...], _Words] = {}  # by reason: many decisions share one
+    near: frozenset[int] | None = None
     verbs: Counter[Verb] = Counter()
     every, with_needs = plan.targets.all, plan.targets.traits.with_needs
     is_bare = not (verbose or estimates or with_needs or place_of)
-    for decision in plan.decisions:
-        index = decision.index
-        if index in drift:
+    for words, indices in by_words(plan, drift):
+        verb = words.verb
+        verbs[verb] += len(indices)
+        loud: Sequence[int] = indices
+        if verb == "reuse":
+            loud = ()
+        elif verb == "adopt":
+            near = _near_what_is_built(plan) if near is None else near
+            loud = [index for index in indices if index in near]
+        chosen: Sequence[int] = indices if verbose or verb in only else () if only else loud
+        if len(chosen) < len(indices):
+            hidden += len(indices) - len(loud)
+        if is_bare:
+            lines.append((words, chosen))
             continue
-        key = (id(decision.reason), id(decision.changed), id(decision.overwrites))
-        words = said.get(key) or said.setdefault(key, _words(decision))
-        verbs[words.verb] += 1
-        is_quiet = words.verb == "reuse" or (words.verb == "adopt" and index not in near)
-        if words.verb in only if only else verbose or not is_quiet:
-            if is_bare:
-                lines.append((words, index))
-                continue
+        for index in chosen:
             target = every[index]
             where = ""
-            if place_of is not None and words.verb not in _STAYING:
+            if place_of is not None and verb not in _STAYING:
                 where = place_of(target.step)
             row = _row(plan, index, words, estimates.get(index), where, verbose=verbose)
-            rows.append(_sent(row, target, spec_of, price_of) if where else row)
-        else:
-            hidden += is_quiet
-    rows += _rows_of(plan, lines)
+            numbered.append((index, _sent(row, target, spec_of, price_of) if where else row))
+    rows = _in_order(numbered) + _rows_of(plan, lines)
     if verbose or "reuse" in only:
         rows += [_pruned(plan, index) for index in plan.pruned_indices if index not in drift]
     is_drift_shown = bool(drift) and not plan.assumed and (not only or "drift" in only)
@@ -119,7 +113,8 @@ def show(
         drifted = [_drifted(plan, index, drift[index], verbose=verbose) for index in drift]
         rows += drifted if verbose else folded_alike(drifted)
     rows += [_waiting(plan, index) for index in plan.waiting if not only or "expand" in only]
-    hidden -= len(drift.keys() - {decision.index for decision in plan.decisions})
+    if drift:
+        hidden -= len(drift.keys() - {decision.index for decision in plan.decisions})
     return Shown(
         tuple(rows if verbose else folded(rows)),
         0 if verbose or only else hidden,
@@ -130,34 +125,44 @@ def show(
     )
 
 
-def _rows_of(plan: Plan, lines: Sequence[tuple[_Words, int]]) -> list[Row]:
+def _in_order(numbered: Iterable[tuple[int, Row]]) -> list[Row]:
+    """Return rows in the order of their targets."""
+    return [row for _, row in sorted(numbered, key=itemgetter(0))]
+
+
+def _rows_of(plan: Plan, lines: Sequence[tuple[Words, Sequence[int]]]) -> list[Row]:
     """Return rows that say nothing but words: many of them are merged at once.
 
     So `folded` would merge them at first; but to make a row for each of 100,000 takes long.
     """
 
-    def row(words: _Words, index: int) -> Row:
+    def row(words: Words, index: int) -> Row:
         return _row(plan, index, words, None, "", verbose=False)
 
-    if len(lines) <= MOST_ROWS:
-        return [row(*line) for line in lines]
+    if sum(len(indices) for _, indices in lines) <= MOST_ROWS:
+        return _in_order(
+            (index, row(words, index)) for words, indices in lines for index in indices
+        )
     every = plan.targets.all
-    pattern_of = first_pattern([every[index].name for _, index in lines])
-    groups: dict[tuple[Verb, str, str, str], list[tuple[_Words, int]]] = {}
-    for line in lines:
-        words, index = line
-        place = _place(plan, index) if words.is_own else ""
-        key = (words.verb, words.why, place, pattern_of(every[index].step.name))
-        if (group := groups.get(key)) is None:
-            group = groups[key] = []
-        group.append(line)
-    rows: list[Row] = []
+    names = [[every[index].step.name for index in indices] for _, indices in lines]
+    pattern_of = first_pattern(list(chain.from_iterable(names)))
+    groups: dict[tuple[Verb, str, str, str], list[tuple[int, Words]]] = {}
+    for (words, indices), named in zip(lines, names, strict=True):
+        same: dict[tuple[str, str], list[int]] = {}
+        for index, name in zip(indices, named, strict=True):
+            key = (_place(plan, index) if words.is_own else "", pattern_of(name))
+            same.setdefault(key, []).append(index)
+        for (place, pattern), members in same.items():
+            group = groups.setdefault((words.verb, words.why, place, pattern), [])
+            group += [(index, words) for index in members]
+    numbered: list[tuple[int, Row]] = []
     for (_, _, _, pattern), group in groups.items():
+        first, words = min(group)
         if len(group) < FEWEST_FOLDED:
-            rows += [row(*line) for line in group]
+            numbered += [(first, row(said, index)) for index, said in sorted(group)]
         else:
-            rows.append(row(*group[0])._replace(target=pattern, targets=len(group)))
-    return rows
+            numbered.append((first, row(words, first)._replace(target=pattern, targets=len(group))))
+    return _in_order(numbered)
 
 
 def _near_what_is_built(plan: Plan) -> frozenset[int]:
@@ -166,27 +171,10 @@ def _near_what_is_built(plan: Plan) -> frozenset[int]:
     return frozenset(plan.requested).union(needed)
 
 
-class _Words(NamedTuple):
-    """The words of a decision without its target; `is_own`: its line shows the declaration."""
-
-    verb: Verb
-    why: str
-    topic: str
-    is_own: bool
-
-
-def _words(decision: Decision) -> _Words:
-    reason = decision.reason
-    why = printable(describe_decision(decision))
-    is_own = isinstance(reason, IdentityChanged) and not reason.is_cascade
-    topic = _topic(reason) if decision.overwrites is None else ""
-    return _Words(verb_of(decision), why, topic or why, is_own)
-
-
 def _row(
     plan: Plan,
     index: int,
-    words: _Words,
+    words: Words,
     one: Estimate | None,
     where: str,
     *,
@@ -247,30 +235,6 @@ def _waiting(plan: Plan, index: int) -> Row:
     be = "is" if len(later.sources) == 1 else "are"
     why = f"its steps are known once {names_of(plan.targets, later.sources)} {be} built"
     return Row("expand", later.name, later.name, 1, printable(why), printable(why), later.place)
-
-
-def _topic(reason: Reason) -> str:
-    match reason:
-        case IdentityChanged(is_cascade=True) | Cascade():
-            return "needs targets that changed"
-        case IdentityChanged(changes=changes) if changes:
-            paths = dict.fromkeys(change.path for change in changes)
-            return printable(f"{', '.join(paths)} changed")
-        case FailedBefore():
-            return "failed before"
-        case UpstreamBlocked():
-            return "needs blocked targets"
-        case Unreadable(what=what):
-            return f"its {what} is not readable"
-        case ForeignData():
-            return "foreign data (keep it: marin-build adopt; delete it: --overwrite)"
-        case NotAFolder():
-            return "a link or a file lies in the place of its output"
-        case OutputVanished(lost=lost) if lost:
-            return "its data is gone"
-        case OutputAltered():
-            return "its output was changed"
-    return ""
 
 
 def _place(plan: Plan, index: int) -> str:
