@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 NOT_LOADED = "is not loaded: nothing has changed that earlier loads of it looked at"
-SWITCHED_OFF = "is loaded: `--no-analysis-cache` says so, or the setting `analysis_cache`"
 _NONE_KEPT = "is loaded: no earlier load of it is kept"
 
 

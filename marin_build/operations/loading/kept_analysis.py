@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from marin_build.analysis.use_of_loads import NOT_LOADED, SWITCHED_OFF
 from marin_build.operations.loading.loading import Loaded, load, request_of
 
 if TYPE_CHECKING:
@@ -16,6 +15,8 @@ if TYPE_CHECKING:
 
     from marin_build.operations.loading.list_targets import Listing
     from marin_build.operations.loading.options import PipelineOptions
+
+_SWITCHED_OFF = "is loaded: `--no-analysis-cache` says so, or the setting `analysis_cache`"
 
 
 def list_without_load(options: PipelineOptions) -> Listing | None:
@@ -27,6 +28,7 @@ def list_without_load(options: PipelineOptions) -> Listing | None:
         return None
     if not is_here(options, request.module, request.workspace.project):
         return None
+    from marin_build.analysis.use_of_loads import NOT_LOADED
     from marin_build.operations.loading.analysis import Analysis
 
     found = Analysis.of(request, options).usable_declaration()
@@ -45,7 +47,7 @@ def load_to_read(
         return load(options, only, needed)
     request = request_of(options)
     if options.no_analysis or not request.settings.analysis_cache:
-        return replace(load(options, only, needed), use=SWITCHED_OFF)
+        return replace(load(options, only, needed), use=_SWITCHED_OFF)
     from marin_build.operations.loading.analysis import Analysis
 
     analysis = Analysis.of(request, options)
