@@ -23,9 +23,9 @@ def order(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     calls: list[str] = []
     rename, fsync = os.rename, os.fsync
 
-    def renamed(*args: str, **folders: int) -> None:
+    def renamed(old: str, new: str, **folders: int | None) -> None:
         calls.append("rename")
-        rename(*args, **folders)
+        rename(old, new, **folders)
 
     def synced(descriptor: int) -> None:
         calls.append("fsync")
