@@ -38,6 +38,8 @@ demo: $(VENV)/.demo  ## plan, build and draw the bundled example; the second tim
 	@$(BIN)/marin-build graph -f $(EXAMPLE) -o .demo/graph.html
 	@echo "open .demo/graph.html in a browser; the outputs are in .marin-build/outputs"
 
+# Each of the processes reads all tests: compiled ones, the second time.
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/.dev  ## all tests
 	$(BIN)/python -m pytest -n $(PYTEST_JOBS) --dist worksteal $(SECOND_TRY) $(PYTEST_ARGS)
 
@@ -72,7 +74,7 @@ docs: $(VENV)/.dev  ## the documentation as a site, in site/: a broken link fail
 
 check: lint types imports docs test  ## all that CI runs
 
-bench: $(VENV)/.dev  ## the tables in benchmarks/RESULTS.md (takes long)
+bench: $(VENV)/.dev  ## the tables in benchmarks/RESULTS.md, in minutes
 	$(BIN)/python -m benchmarks.run --output benchmarks/RESULTS.md
 
 screenshots: $(VENV)/.dev  ## the pictures of the graph page in docs/images (needs Chromium)

@@ -86,8 +86,12 @@ def _first_init(cls: Any, fields: _Fields) -> Callable[..., None]:
 
 def _compiled_init(cls: type, fields: _Fields) -> Callable[..., None]:
     parameters, known, values = _parameters(fields)
-    known["_set"] = object.__setattr__
-    lines = [f"_set(self, {name!r}, {value})" for name, value in values.items()]
+    if "__slots__" in vars(cls):  # to set a slot itself takes less than to look for it each time
+        known |= {f"_set_{name}": vars(cls)[name].__set__ for name in values}
+        lines = [f"_set_{name}(self, {value})" for name, value in values.items()]
+    else:
+        known["_set"] = object.__setattr__
+        lines = [f"_set(self, {name!r}, {value})" for name, value in values.items()]
     if hasattr(cls, "__post_init__"):
         lines.append("self.__post_init__()")
     init = _compiled(parameters, lines, known)

@@ -14,6 +14,7 @@ import hashlib
 import hmac
 import json
 import os
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,8 @@ else; it cannot be kept."""
 ENOUGH_REFUSALS = 2
 """Refusals in a row after which the load of the same code is neither prepared nor observed."""
 FOLDER = "analyses"
-_SALT, _INDEX, _COLUMNS = "salt", ".json", ".columns"
+_SALT, _INDEX, _COLUMNS, _NEW = "salt", ".json", ".columns", ".new"
+_LEFT_OVER_NS = 3_600_000_000_000
 _SALT_LENGTH = 32
 _LONGEST_INDEX = 64 << 20
 MOST = 32
@@ -154,10 +156,19 @@ class AnalysisFiles:
                     continue
             with suppress(OSError):
                 os.unlink(os.path.join(self._folder, name))
-        for _, name in self._by_age(_COLUMNS)[1:]:  # the newest may belong to an index to come
-            if name.removesuffix(_COLUMNS) not in named:
-                with suppress(OSError):
-                    os.unlink(os.path.join(self._folder, name))
+        unnamed = [
+            name
+            for _, name in self._by_age(_COLUMNS)[1:]  # the newest may belong to an index to come
+            if name.removesuffix(_COLUMNS) not in named
+        ]
+        for name in (*unnamed, *self._left_over()):
+            with suppress(OSError):
+                os.unlink(os.path.join(self._folder, name))
+
+    def _left_over(self) -> list[str]:
+        """Return the files that a command which was killed did not move into place."""
+        old = time.time_ns() - _LEFT_OVER_NS
+        return [name for written, name in self._by_age(_NEW) if written < old]
 
     def _size(self, name: str) -> int:
         return os.stat(os.path.join(self._folder, name)).st_size
@@ -185,7 +196,8 @@ class AnalysisFiles:
             make_folder(self._folder)
             os.chmod(self._folder, 0o700)
         path = os.path.join(self._folder, name)
-        temporary = f"{path}.{os.getpid()}"
+        # In containers, numbers of processes repeat.
+        temporary = f"{path}.{os.urandom(8).hex()}{_NEW}"
         try:
             descriptor = open_own(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with open(descriptor, "wb") as stream:

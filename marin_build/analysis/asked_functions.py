@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from marin_build.analysis import questions
-from marin_build.analysis.audit_events import DEVICES, FINDS_PROJECTS
+from marin_build.analysis.audit_events import DEVICES, FINDS_PROJECTS, reads_descriptor
 from marin_build.analysis.callers import calling_author, nearest_owner, owner_of
 from marin_build.text.readable import printable
 
@@ -54,7 +54,6 @@ _ASK_KIND = frozenset(
 """Functions of Python's library that ask what kind of thing lies somewhere, and no more."""
 _PASS_ON = ("stat", "lstat")
 """Methods of pathlib that call `os.stat` for one of these."""
-_STANDARD_INPUT = 0
 _WIDTH = "get_terminal_size"
 _LOGS = f"{os.sep}logging{os.sep}__init__.py"
 
@@ -182,15 +181,29 @@ def _starts_thread(watch: Watch, call: AskedCall) -> None:
         watch.refuse("starts a thread", call.frame)
 
 
+def _reads_from_second(watch: Watch, call: AskedCall) -> None:
+    if isinstance(number := call.argument(1, "in_fd"), int):
+        reads_descriptor(watch, number, call.frame)
+
+
 def _reads_input(watch: Watch, call: AskedCall) -> None:
-    is_input = _STANDARD_INPUT in (*call.args[:1], *call.kwargs.values())
-    if is_input and calling_author(call.frame) is not None:
-        watch.refuse("reads its standard input", call.frame)
+    number = call.argument(0, "fd")
+    if isinstance(number, int):
+        reads_descriptor(watch, number, call.frame)
 
 
 _RANDOM = _never_the_same("draws random numbers")
 _PROCESS = _never_the_same("asks for what differs in each process")
 _MACHINE = _never_the_same("asks how busy the machine is")
+
+
+def _configuration(watch: Watch, call: AskedCall) -> None:
+    if call.argument(0, "name") in questions.STEADY_CONFIGURATION:
+        watch.called.add("sysconf")
+    else:
+        _MACHINE(watch, call)
+
+
 OF_OS: dict[str, Note] = {
     "stat": _status,
     "lstat": _own_status,
@@ -199,7 +212,7 @@ OF_OS: dict[str, Note] = {
     "open": _open,
     "getcwdb": _told_by("getcwd"),
     **{name: _told_by(name) for name in questions.FUNCTIONS},
-    "sched_getaffinity": _MACHINE,
+    "sysconf": _configuration,
     "urandom": _RANDOM,
     "getrandom": _RANDOM,
     "getpid": _PROCESS,
@@ -210,14 +223,13 @@ OF_OS: dict[str, Note] = {
     "times": _CLOCK,
     "getloadavg": _MACHINE,
     "statvfs": _MACHINE,
-    "sysconf": _MACHINE,
     "umask": _never_the_same("changes the rights of new files"),
     "dup": _reads_input,
     "pread": _reads_input,
     "preadv": _reads_input,
     "read": _reads_input,
     "readv": _reads_input,
-    "sendfile": _reads_input,
+    "sendfile": _reads_from_second,
     "fstatvfs": _MACHINE,
 }
 OF_TIME: dict[str, Note] = {

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 DEVICES = ("/dev/", "/proc/", "/sys/")
 """Begin the paths of what is no file of a disk: it tells of this machine and this process."""
+_STEADY = ("/sys/", "/proc/sys/", "/proc/self/cgroup", "/proc/self/mountinfo", "/proc/version")
+"""Begin the paths of those that say how a machine is set up."""
 _SILENT = (os.devnull, "/dev/urandom", "/dev/random")
 """Devices that hold nothing which a load could depend on; that it draws random numbers is seen
 elsewhere."""
@@ -34,7 +36,7 @@ FINDS_PROJECTS = ("/marin_build/workspace/workspace.py", "/marin_build/workspace
 makes the folder of our own caches."""
 _FINDS_DISTRIBUTIONS = "/importlib/metadata/__init__.py"
 _FINDS_SHADOWS = "/marin_build/pipeline/shadowed_names.py"
-_lstat = os.lstat
+_lstat, _readlink = os.lstat, os.readlink
 
 
 def _opens(watch: Watch, args: tuple[Any, ...], frame: FrameType) -> None:
@@ -45,8 +47,7 @@ def _opens(watch: Watch, args: tuple[Any, ...], frame: FrameType) -> None:
             watch.imported.append(path)
         return
     if isinstance(path, int):
-        if path == _STANDARD_INPUT and calling_author(frame) is not None:
-            watch.refuse("reads its standard input", frame)
+        reads_descriptor(watch, path, frame)
         return
     if caller.endswith(_OWN_CACHES):
         return
@@ -56,8 +57,28 @@ def _opens(watch: Watch, args: tuple[Any, ...], frame: FrameType) -> None:
             watch.refuse(f"writes `{printable(found)}`", frame, found)
     elif not found.startswith(DEVICES):
         watch.opens(found)
+    elif found.startswith(_STEADY):
+        answer = questions.answer_now(questions.CONTENT, found, b"")
+        watch.answer(questions.CONTENT, found, answer, frame)
     elif found not in _SILENT and calling_author(frame) is not None:
         watch.refuse(f"reads `{printable(found)}`, which is no file of a disk", frame)
+
+
+def reads_descriptor(watch: Watch, number: int, frame: FrameType) -> None:
+    """Note that an opened file is read by its number: another program may have opened it."""
+    if calling_author(frame) is None:
+        return
+    if number == _STANDARD_INPUT:
+        watch.refuse("reads its standard input", frame)
+        return
+    try:
+        file = _readlink(f"/proc/self/fd/{number}")
+    except OSError:
+        return
+    if file.startswith("/") and not file.startswith(DEVICES):
+        watch.opens(file)
+    elif owner_of(frame.f_code.co_filename) != "python":  # which has pipes of its own
+        watch.refuse(f"reads `{printable(file)}`, which is no file of a disk", frame)
 
 
 def _is_own_business(frame: FrameType) -> bool:
@@ -108,6 +129,12 @@ def _imports(watch: Watch, args: tuple[Any, ...], _: FrameType) -> None:
     watch.opens(file)
     if owner_of(file) == "author":
         watch.refuse("is compiled code, which cannot be followed", None, file)
+
+
+def is_of_a_library(code: object) -> bool:
+    """Return whether code that is run is that of a file which is not the author's."""
+    file = getattr(code, "co_filename", "")
+    return not file.startswith("<") and (not file or owner_of(file) != "author")
 
 
 def _runs_code(watch: Watch, args: tuple[Any, ...], frame: FrameType) -> None:

@@ -11,7 +11,7 @@ import sys
 from _thread import get_ident
 from typing import TYPE_CHECKING, Any
 
-from marin_build.analysis.audit_events import HANDLERS, HARMLESS_ELSEWHERE
+from marin_build.analysis.audit_events import HANDLERS, HARMLESS_ELSEWHERE, is_of_a_library
 
 if TYPE_CHECKING:
     from marin_build.analysis.watch import Watch
@@ -51,8 +51,9 @@ def is_observing() -> bool:
 
 
 def _hook(event: str, args: tuple[Any, ...]) -> None:
-    if _active is None or (handle := HANDLERS.get(event)) is None:
-        return
+    if event not in HANDLERS or _active is None:
+        return  # as for nearly all events: a load that copies much has a hundred thousand
+    handle = HANDLERS[event]
     watch = active()
     if watch is None:
         if handle not in HARMLESS_ELSEWHERE:
@@ -60,6 +61,8 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
         return
     if event == "import" and args[1] is None:
         return  # a module's name; which file it is in is reported when that is opened
+    if event == "exec" and is_of_a_library(args[0]):
+        return
     frame = sys._getframe(1)  # noqa: SLF001 - CPython's own way
     if event != "exec" and frame.f_code.co_filename == _STAND_IN and frame.f_back is not None:
         frame = frame.f_back

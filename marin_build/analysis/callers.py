@@ -28,7 +28,8 @@ _PYTHON = tuple(
         os.path.join(sys.base_prefix, "lib", "python3") + os.sep,
     }
 )
-_INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+_SITE = f"{os.sep}site-packages{os.sep}"
+_DISTRIBUTION = f"{os.sep}dist-packages{os.sep}"
 _OURS = FOLDER + os.sep
 _known: dict[str, Owner] = {}
 
@@ -46,7 +47,7 @@ def _owner_of(file: str) -> Owner:
         return "imports" if file.startswith(IMPORT_SYSTEM) else "python"
     if file.startswith(_OURS):
         return "ours"
-    if any(folder in file for folder in _INSTALLED):
+    if _SITE in file or _DISTRIBUTION in file:
         return "library"
     if file.startswith(_PYTHON):
         return "imports" if f"{os.sep}importlib{os.sep}_bootstrap" in file else "python"

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from marin_build.pipeline.step_spec import StepSpec
     from marin_build.pipeline.targets import Targets
 
-MAGIC = b"marin-build analysis 1\n"
+MAGIC = b"marin-build analysis 2\n"
 _LENGTH = 12
 """Digits of the header's length."""
 _LONGEST_HEADER = 64 << 20
@@ -62,8 +62,7 @@ class Columns:
         deps: the targets that each needs.
         requested, roots: the targets that the pipeline requests, and the steps it offers.
         traits: which of them have what few have.
-        temporary, built_by_nothing: those whose data is deleted, and those that must be there.
-        have_free_paths: whether the path of one does not follow from its identity.
+        built_by_nothing: those that must be there.
         deep_codes: by target.
         pipeline: what is known of the pipeline itself.
 
@@ -75,9 +74,7 @@ class Columns:
     requested: tuple[int, ...]
     roots: tuple[int, ...]
     traits: Traits
-    temporary: frozenset[int]
     built_by_nothing: frozenset[int]
-    have_free_paths: bool
     deep_codes: DeepCodes
     pipeline: Mapping[str, Any]
     _prefix: str
@@ -162,9 +159,7 @@ def encode(
         "requested": targets.requested,
         "traits": {name: sorted(getattr(targets.traits, name)) for name in _TRAITS},
         "keys": sorted(targets.traits.keys),
-        "temporary": sorted(targets.temporary()),
         "built_by_nothing": sorted(codes.keys() ^ set(range(len(ids)))),
-        "have_free_paths": targets.have_free_paths(),
         "prefix": workspace.prefix,
         "columns": {name: [len(data), zlib.crc32(data)] for name, data in columns.items()},
     }
@@ -236,9 +231,7 @@ def _decoded(file: int) -> Columns:
             **{name: frozenset(indices(traits[name])) for name in _TRAITS},
             keys=frozenset(text(key) for key in array(header["keys"])),
         ),
-        frozenset(indices(header["temporary"])),
         frozenset(indices(header["built_by_nothing"])),
-        header["have_free_paths"] is not False,
         DeepCodes(columns["codes"]),
         pipeline,
         text(header["prefix"]),

@@ -235,14 +235,6 @@ class KeptTargets(Targets):
 
     steps: KeptSteps = field(kw_only=True, repr=False)
 
-    def temporary(self) -> frozenset[int]:
-        """Return the targets whose data is deleted once what needs it is built."""
-        return self.steps.columns.temporary
-
-    def have_free_paths(self) -> bool:
-        """Return whether the path of one of them does not follow from its identity."""
-        return self.steps.columns.have_free_paths
-
 
 def kept_targets(
     columns: Columns, workspace: Workspace, load: Callable[[], Targets]

@@ -29,6 +29,13 @@ _FREE_TEXT = frozenset({questions.VARIABLE, questions.VARIABLES, SURROUNDINGS, G
 """Kinds of questions whose subject is no path."""
 
 
+WRITTEN_BEFORE = "was written just before it was read"
+WRITTEN_MEANWHILE = "was written while the pipeline was loaded"
+CHANGED_BEFORE = "was changed just before it was listed"
+_PASSING = frozenset((WRITTEN_BEFORE, WRITTEN_MEANWHILE, CHANGED_BEFORE))
+"""Reasons that another load of the same code will not have."""
+
+
 @dataclass(frozen=True, slots=True)
 class NotKept:
     """Why it cannot be known whether a load would give the same again.
@@ -41,6 +48,16 @@ class NotKept:
 
     reason: str
     where: str
+
+    @property
+    def words(self) -> str:
+        """It in one sentence, after the name of the pipeline."""
+        return f"{self.where} {self.reason}"
+
+    @property
+    def passes(self) -> bool:
+        """Whether the same code may be kept the next time."""
+        return self.reason in _PASSING
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,35 +8,37 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from marin_build.analysis import asked_variables, audit_hook, questions
+from marin_build.analysis import asked_variables, audit_hook, questions, unsteady_names
 from marin_build.analysis.callers import owner_of
-from marin_build.analysis.observations import NotKept, Observations
+from marin_build.analysis.files_read import files_read, variables_of
+from marin_build.analysis.observations import (
+    CHANGED_BEFORE,
+    NotKept,
+    Observations,
+)
 from marin_build.analysis.replaced_functions import Replacements
 from marin_build.analysis.searched_folders import (
     PACKAGE,
-    InstalledFiles,
     SearchedFolder,
     folder_stamp,
-    number_of_stamps,
     searched,
 )
-from marin_build.analysis.searching import SearchedModules, folders_with_names, source_of
+from marin_build.analysis.searching import SearchedModules, folders_with_names
 from marin_build.analysis.unsteady_code import unsteady_place
 from marin_build.analysis.watch import Watch
 from marin_build.text.readable import printable
-from marin_build.workspace.file_stamps import DISTRUST_NS, FileStamp, lasts, stamp_now
+from marin_build.workspace.file_stamps import DISTRUST_NS
 from marin_build.workspace.workspace import relative_to
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from types import ModuleType
 
+    from marin_build.analysis.checkout import Checkout
     from marin_build.analysis.questions import Answer
     from marin_build.pipeline.load import Pipeline
 
 _KEY_BYTES = 32
-_ALWAYS_READ = ("/etc/localtime", "/etc/passwd")
-"""Files that C libraries read without a word: the time zone, and the homes of users."""
 
 
 class ObservedLoad:
@@ -90,12 +92,30 @@ class ObservedLoad:
             watch.refused = reason, f"{relative_to(file, watch.project)}:{line}"
         if watch.refused is not None:
             return NotKept(*watch.refused)
-        files, libraries = self._files()
+        if watch.checkout is not None:
+            self._leave_out_what_follows_from(watch.checkout)
+        files, libraries = files_read(watch, self._modules_after)
         answers = self._answers(files)
         folders = self._searched()
         if watch.refused is not None:
             return NotKept(*watch.refused)
         return Observations(watch.project, self._salt, answers, libraries, folders)
+
+    def _leave_out_what_follows_from(self, checkout: Checkout) -> None:
+        """Leave out what lies in a checkout of a commit, and what is outside, ask where it lies."""
+        watch = self._watch
+        moved = [(checkout.outside(path), stamp) for path, stamp in watch.files.items()]
+        watch.files = {path: stamp for path, stamp in moved if path is not None}
+        watch.imported = list(checkout.all_outside(watch.imported))
+        watch.distributions = set(checkout.all_outside(watch.distributions))
+        self._search_path = list(checkout.all_outside(self._search_path))
+        watch.answers = {
+            kind: checkout.answers_outside(kind, asked) for kind, asked in watch.answers.items()
+        }
+        folders = ((checkout.outside(path), kinds) for path, kinds in watch.folders.items())
+        watch.folders = {path: kinds for path, kinds in folders if path is not None}
+        if checkout.has(watch.folder):
+            watch.called.discard("getcwd")  # the place of the checkout is another one each time
 
     def _refuse_what_was_there(self, pipeline: Pipeline) -> None:
         """Refuse a load that used modules of the project which were imported before it."""
@@ -106,60 +126,18 @@ class ObservedLoad:
             reason = "is installed, so that its code cannot be told from that of libraries"
             self._watch.refuse(reason, None, pipeline.file)
             return
+        connecting = unsteady_names.NATIVE_CONNECTIONS.intersection(self._modules_after)
+        if new := connecting.difference(self._modules_before):
+            self._watch.refuse(f"imports `{min(new)}`, which may use the network", None)
+            return
         folders = tuple({self._watch.project + os.sep, os.path.dirname(pipeline.file) + os.sep})
         for name, module in self._modules_before.items():
-            file = _variables_of(module).get("__file__")
+            file = variables_of(module).get("__file__")
             if not isinstance(file, str) or name == "__main__" or not file.startswith(folders):
                 continue
             if self._modules_after.get(name) is module and owner_of(file) == "author":
                 self._watch.refuse("uses a module that was imported before it", None, file)
                 return
-
-    def _files(self) -> tuple[dict[str, Answer], dict[str, InstalledFiles]]:
-        """Return the files that were read: others' by path, and libraries' by folder.
-
-        What was written since shortly before the load is refused: it is not known what was read.
-        """
-        watch = self._watch
-        own: dict[str, Answer] = {
-            file: questions.answer_now(questions.FILE, file, b"") for file in _ALWAYS_READ
-        }
-        installed: dict[str, InstalledFiles] = {}
-        for folder, names in _by_folder({*watch.files, *self._module_files()}).items():
-            owner = owner_of(f"{folder}/_.py")
-            if owner in ("python", "imports"):
-                continue
-            stamps = [stamp_now(f"{folder}/{name}") for name in names]
-            for name, stamp in zip(names, stamps, strict=True):
-                file = f"{folder}/{name}"
-                if not lasts(stamp, watch.began):
-                    watch.refuse("reads a file that was written just before", None, file)
-                elif watch.files.get(file, stamp) != stamp:
-                    watch.refuse("reads a file that was written meanwhile", None, file)
-            if owner == "author":
-                for name, stamp in zip(names, stamps, strict=True):
-                    self._add_file(own, f"{folder}/{name}", stamp)
-            else:
-                installed[folder] = InstalledFiles(tuple(names), number_of_stamps(stamps))
-        return own, installed
-
-    def _add_file(self, own: dict[str, Answer], path: str, stamp: FileStamp | None) -> None:
-        own[path] = stamp or questions.answer_now(questions.FILE, path, b"")
-        if own[path] == ("", "other"):
-            self._watch.refuse("reads what is no file of a disk", None, path)
-
-    def _module_files(self) -> Iterator[str]:
-        """Yield the files of all modules: a library may have been imported by this program."""
-        compiled: set[object] = set()
-        for name, module in self._modules_after.items():
-            kept = _variables_of(module)
-            file = kept.get("__file__")
-            if name != "__main__" and isinstance(file, str) and file.startswith("/"):
-                compiled.add(kept.get("__cached__"))
-                yield file
-        for path in self._watch.imported:
-            if path not in compiled:
-                yield source_of(path)
 
     def _answers(self, files: dict[str, Answer]) -> dict[str, dict[str, Answer]]:
         watch, salt = self._watch, self._salt
@@ -190,7 +168,7 @@ class ObservedLoad:
             kind = questions.ENTRIES if with_kinds else questions.NAMES
             found.setdefault(kind, {})[folder] = questions.answer_now(kind, folder, salt)
             if self._changed_meanwhile(folder):
-                watch.refuse("lists a folder that was changed just before", None, folder)
+                watch.refuse(CHANGED_BEFORE, None, folder)
         return {kind: dict(sorted(asked.items())) for kind, asked in sorted(found.items()) if asked}
 
     def _changed_meanwhile(self, folder: str) -> bool:
@@ -203,7 +181,10 @@ class ObservedLoad:
     def _searched(self) -> dict[str, SearchedFolder]:
         trusted_before = self._watch.began - DISTRUST_NS
         found: dict[str, SearchedFolder] = {}
-        for folder, names in folders_with_names(self._watch.searches, self._watch.folder).items():
+        searches = folders_with_names(self._watch.searches, self._watch.folder)
+        if self._watch.checkout is not None:
+            searches = self._watch.checkout.folders_outside(searches)
+        for folder, names in searches.items():
             is_package = folder not in sys.path and owner_of(f"{folder}/x.py") == "library"
             stamp = folder_stamp(folder) if is_package else None
             if stamp is not None and max(stamp[:2]) < trusted_before:
@@ -220,30 +201,13 @@ class ObservedLoad:
         return found
 
 
-def _variables_of(module: object) -> Mapping[str, object]:
-    """Return the variables of a module, without loading one that waits until it is used."""
-    try:
-        found = object.__getattribute__(module, "__dict__")
-    except AttributeError:  # a program may keep anything among the modules
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _by_folder(paths: Iterable[str]) -> dict[str, list[str]]:
-    """Return folder -> the names of files in it, both in order."""
-    found: dict[str, list[str]] = {}
-    for path in sorted(paths):
-        folder, _, name = path.rpartition("/")
-        found.setdefault(folder, []).append(name)
-    return found
-
-
 @contextmanager
 def observed_load(
     project: str,
     given: Mapping[str, str],
     *,
     salt: bytes | None = None,
+    checkout: Checkout | None = None,
     clock: Callable[[], int] = time.time_ns,
 ) -> Iterator[ObservedLoad]:
     """Note what the block looks at, which loads a pipeline in this thread.
@@ -253,11 +217,13 @@ def observed_load(
         given: what decides what is loaded, and with which parameters, by a name in words; of the
             values only digests are kept.
         salt: the key of digests: of earlier observations, to compare with them; None: a new one.
+        checkout: of the commit that is loaded; what lies in it is not asked again. None: the files
+            are as they are.
         clock: returns the time in ns since the epoch: what was written just before is not trusted.
 
     """
     salt = salt or os.urandom(_KEY_BYTES)
-    watch = Watch(project, clock())
+    watch = Watch(project, clock(), checkout=checkout)
     load = ObservedLoad(watch, given, salt)
     if audit_hook.is_observing():
         watch.refuse("is loaded while another load is observed", None)

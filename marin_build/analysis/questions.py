@@ -23,6 +23,8 @@ Answer = str | tuple[str | int, ...] | None
 
 FILE = "file"
 """Path -> the stamp of a file that is read."""
+CONTENT = "content"
+"""Path -> a digest of what a file of the kernel says, which has no stamp."""
 KIND, OWN_KIND = "kind", "own kind"
 """Path -> `file`, `folder`, `link` or `other`; the first follows links."""
 STATUS, OWN_STATUS = "status", "own status"
@@ -46,6 +48,7 @@ GIVEN = "given"
 
 _KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}
 _SAYS_VERSION = (".dist-info", ".egg-info", ".egg-link", ".pth")
+_MOST_CONTENT = 1 << 16
 _ALL_KINDS = (stat.S_IFREG, stat.S_IFDIR)
 
 _FIND_NO_MODULES_OF_AUTHORS = ("marin_build.", "six.", "urllib3.packages.six.")
@@ -59,6 +62,20 @@ FUNCTIONS: dict[str, Callable[[], object]] = {
     if hasattr(os, name)
 }  # fmt: skip
 """Functions of `os` whose answers count as long as they stay the same."""
+STEADY_CONFIGURATION = tuple(
+    name
+    for name in (
+        "SC_ARG_MAX", "SC_CLK_TCK", "SC_IOV_MAX", "SC_NPROCESSORS_CONF", "SC_NPROCESSORS_ONLN",
+        "SC_OPEN_MAX", "SC_PAGESIZE", "SC_PAGE_SIZE", "SC_PHYS_PAGES", "SC_SEM_NSEMS_MAX",
+    )
+    if name in os.sysconf_names
+)  # fmt: skip
+"""What `os.sysconf` tells of a machine, and does not change from hour to hour."""
+_sysconf = os.sysconf
+FUNCTIONS["sysconf"] = lambda: [_sysconf(name) for name in STEADY_CONFIGURATION]
+if hasattr(os, "sched_getaffinity"):
+    _getaffinity = os.sched_getaffinity
+    FUNCTIONS["sched_getaffinity"] = lambda: sorted(_getaffinity(0))
 
 
 def digest(salt: bytes, *texts: str) -> str:
@@ -112,6 +129,12 @@ def is_missing(answer: Answer) -> bool:
 def _file(path: str, _: bytes) -> Answer:
     found = os.stat(path)
     return stamp_of(found) if stat.S_ISREG(found.st_mode) else ("", kind_of(found.st_mode))
+
+
+def _content(path: str) -> Answer:
+    """Return a digest of the first bytes of a file; without waiting, whatever it is."""
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
+        return hashlib.blake2b(stream.read(_MOST_CONTENT), digest_size=16).hexdigest()
 
 
 def _entries(folder: str) -> Answer:
@@ -182,6 +205,7 @@ def _name_of(finder: object) -> str:
 
 ASKED: dict[str, Callable[[str, bytes], Answer]] = {
     FILE: _file,
+    CONTENT: lambda path, _: _content(path),
     KIND: lambda path, _: kind_of(os.stat(path).st_mode),
     OWN_KIND: lambda path, _: kind_of(os.lstat(path).st_mode),
     STATUS: lambda path, _: status_of(os.stat(path)),

@@ -40,7 +40,11 @@ WHOLE_FUNCTIONS = {
     },
     **{f"torch.{name}": _NATIVE for name in ("load", "jit.load")},
     **{f"http.cookiejar.time2{name}": _CLOCK for name in ("isoz", "netscape")},
+    **{f"timeit.{name}": _CLOCK for name in ("default_timer", "repeat", "timeit")},
+    "ctypes.pythonapi": _NATIVE,
+    "os.environ._data": "reads variables past what notes them",
     "random.SystemRandom": _RANDOM,
+    "ssl.RAND_bytes": _RANDOM,
     "os.urandom": _RANDOM,
     "sys.stdin": _INPUT,
     "input": _INPUT,
@@ -86,16 +90,30 @@ TIMES_IN_WORDS = frozenset(("now", "today"))
 """What `pandas.Timestamp` and `numpy.datetime64` read as the time of the clock."""
 NATIVE_READERS = frozenset(
     (
-        "_jsonnet", "av", "cv2", "duckdb", "fiona", "h5py", "leveldb", "lmdb", "lxml", "netCDF4",
-        "polars", "pyarrow", "pygit2", "rasterio", "rocksdb", "safetensors", "sentencepiece",
-        "soundfile", "tables", "tiledb", "tokenizers",
+        "SimpleITK", "_jsonnet", "adbc_driver_manager", "av", "catboost", "confluent_kafka", "cv2",
+        "daft", "datafusion", "datatable", "decord", "deltalake", "duckdb", "faiss", "fasttext",
+        "fiona", "geopandas", "grpc", "h5netcdf", "h5py", "igraph", "jaxlib", "lance", "lancedb",
+        "leveldb", "lightgbm", "llama_cpp", "lmdb", "lxml", "netCDF4", "onnxruntime", "osgeo",
+        "polars", "pyarrow", "pygit2", "pyogrio", "pysam", "rasterio", "rioxarray", "rocksdb",
+        "safetensors", "sentencepiece", "soundfile", "tables", "tensorflow", "tiledb", "tokenizers",
+        "torchaudio", "torchvision", "vaex", "xarray", "xgboost", "zmq",
     )
 )  # fmt: skip
 """Packages that open files in compiled code, without a word to Python."""
+NATIVE_CONNECTIONS = frozenset(
+    (
+        "MySQLdb._mysql", "_ibm_db", "confluent_kafka.cimpl", "cx_Oracle", "oracledb.thick_impl",
+        "psycopg2._psycopg", "psycopg_binary", "psycopg_c", "pycurl", "pymssql._mssql", "pyodbc",
+    )
+)  # fmt: skip
+"""Modules that open connections in compiled code; what needs one, imports it when it connects."""
 READS = (
-    "Dataset", "File", "FileSystem", "LocalFileSystem", "OSFile", "Parquet", "Process",
-    "Repository", "SentencePiece", "VideoCapture", "connect", "dataset", "discover", "evaluate",
-    "from_", "imread", "load", "memory_map", "open", "parse", "read", "safe_open", "scan", "sql",
+    "AlignmentFile", "Booster", "Consumer", "Context", "Dataset", "DeltaTable", "File",
+    "FileSystem", "FixedLengthRecordDataset", "Graph", "InferenceSession", "LineDataset", "Llama",
+    "LocalFileSystem", "OSFile", "Open", "Parquet", "Process", "Read", "Repository",
+    "SentencePiece", "TFRecordDataset", "TextLineDataset", "Video", "connect", "dataset",
+    "discover", "evaluate", "fread", "from_", "imread", "insecure_channel", "load", "memory_map",
+    "open", "parse", "read", "safe_open", "scan", "secure_channel", "sql",
 )  # fmt: skip
 """How the names of functions begin that read files."""
 

@@ -7,7 +7,8 @@ from _thread import get_ident
 from dataclasses import field
 from typing import TYPE_CHECKING
 
-from marin_build.analysis.callers import author_frame
+from marin_build.analysis import questions
+from marin_build.analysis.callers import author_frame, nearest_owner
 from marin_build.quick_dataclass import dataclass
 from marin_build.workspace.file_stamps import stamp_now
 from marin_build.workspace.workspace import relative_to
@@ -16,10 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import CodeType, FrameType
 
+    from marin_build.analysis.checkout import Checkout
     from marin_build.analysis.questions import Answer
     from marin_build.workspace.file_stamps import FileStamp
 
 _getcwd, _fspath = os.getcwd, os.fspath
+_TIMES = (questions.STATUS, questions.OWN_STATUS)
+_READS_LINES = f"{os.sep}linecache.py"
 
 
 @dataclass(slots=True, eq=False)
@@ -42,6 +46,7 @@ class Watch:
         reads_all_variables: whether it asked which variables there are.
         codes: the author's code that was run, as it was compiled.
         refused: what makes the load one that is not kept: what it did, and where.
+        checkout: of the commit that is loaded; None: the files are as they are.
 
     """
 
@@ -61,6 +66,7 @@ class Watch:
     reads_all_variables: bool = False
     codes: list[CodeType] = field(default_factory=list)
     refused: tuple[str, str] | None = None
+    checkout: Checkout | None = None
     is_busy: bool = False
     """Whether it looks at something itself now."""
 
@@ -86,11 +92,17 @@ class Watch:
 
     def opens(self, path: str) -> None:
         """Note that a file is read now."""
+        if self.checkout is not None and path == os.path.join(self.checkout.folder, ".git"):
+            self.refuse("reads where git keeps the checkout", None, path)
         if path not in self.files:
             self.files[path] = stamp_now(path)
 
     def answer(self, kind: str, subject: str, answer: Answer, frame: FrameType | None) -> None:
         """Note what the load was told."""
+        if kind in _TIMES and self.checkout is not None and self.checkout.has(subject):
+            if not _compares_times(frame):
+                self.refuse("asks when a file of the revision was written", frame)
+            return
         known = self.answers.setdefault(kind, {})
         if known.setdefault(subject, answer) != answer:
             self.refuse(f"looks at `{subject}`, which changed meanwhile", frame)
@@ -110,3 +122,9 @@ class Watch:
         folder = _getcwd()
         self.called.add("getcwd")
         return os.path.join(folder, found)
+
+
+def _compares_times(frame: FrameType | None) -> bool:
+    """Return whether a caller asks for times only to know whether it has read the file before."""
+    is_python = frame is not None and frame.f_code.co_filename.endswith(_READS_LINES)
+    return is_python or nearest_owner(frame) == "ours"

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from marin_build.apply.events import PASSING, Warned
 from marin_build.apply.journal import FILE, Header, event_line, header_line
-from marin_build.apply.run_folder import folder_of
 from marin_build.errors import StoreError
 from marin_build.protocol.lease import process_start
 from marin_build.run_step.patient_store import Patience, patiently
@@ -77,10 +76,12 @@ class Journaling:
             keep: whether it is kept under the prefix; if not, it is gone when it is closed.
 
         """
+        from marin_build.apply.run_folder import folder_of  # it takes pydantic
+
         self._run, self._now, self._began = session.run, session.now, time.monotonic()
         path = f"{folder_of(prefix, session.run)}/{FILE}"
         self._is_temporary = is_url(prefix) or not keep
-        who = session.provenance
+        who = session.provenance()
         header = Header(
             session.run,
             f"{who.user}@{who.host}",

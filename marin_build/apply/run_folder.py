@@ -89,7 +89,7 @@ def keep_run(
     who = RunDocument(
         run=session.run,
         start=stamp(session.now()),
-        provenance=session.provenance,
+        provenance=session.provenance(),
     )
     folder = folder_of(session.targets.workspace.prefix, session.run)
     files = {

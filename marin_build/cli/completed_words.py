@@ -20,11 +20,15 @@ class PipelineWord(click.types.StringParamType):
         words: gives them for the value of `-f`.
         before: what may stand before a word, `+` of `+train`; then commas join words, too.
         after: what follows each of them, `=` of a parameter.
+        or_folder: whether a folder may stand there, too: it is meant if no word begins so.
 
     """
 
-    def __init__(self, words: Words, before: str = "", after: str = "") -> None:
+    def __init__(
+        self, words: Words, before: str = "", after: str = "", *, or_folder: bool = False
+    ) -> None:
         self._words, self._before, self._after = words, before, after
+        self._or_folder = or_folder
 
     def shell_complete(
         self,
@@ -36,29 +40,37 @@ class PipelineWord(click.types.StringParamType):
         head, comma, last = incomplete.rpartition(",") if self._before else ("", "", incomplete)
         stem = last.lstrip(self._before) if self._before else last
         start = f"{head}{comma}{last.removesuffix(stem)}"
-        return [
+        items = [
             CompletionItem(f"{start}{word}{self._after}")
             for word in self._words(ctx.params.get("file"))
             if word.startswith(stem)
         ]
+        if self._or_folder and not items:
+            return [CompletionItem(incomplete, type="dir")]
+        return items
 
 
 def complete_words(command: click.Command) -> None:
     """Let a shell complete the words of a command that are the pipeline's own."""
     from marin_build.operations.checks.complete_words import (
+        engine_names,
         parameter_names,
         profile_names,
         target_names,
     )
 
+    takes_plan = command.name == "apply"
     kinds: dict[str, Any] = {
         "target": PipelineWord(target_names, before="+"),
-        "targets": PipelineWord(target_names, before="+"),
+        "targets": PipelineWord(target_names, before="+", or_folder=takes_plan),
         "patterns": PipelineWord(target_names),
         "force": PipelineWord(target_names, before="+"),
         "settings": PipelineWord(parameter_names, after="="),
         "profile": PipelineWord(lambda _file: profile_names()),
+        "engine": PipelineWord(lambda _file: engine_names()),
         "file": click.Path(),
+        "output": click.Path(),
+        **dict.fromkeys(("folder", "old", "new", "prefix"), click.Path(file_okay=False)),
     }
     for param in command.params:
         if param.name in kinds and isinstance(param.type, click.types.StringParamType):

@@ -78,7 +78,7 @@ class BuildReport:
         counts["reused"] += self.reused
         if not self.results:
             are = "s are" if self.reused != 1 else " is"
-            return f"nothing to do: {self.reused} target{are} reused"
+            return f"nothing to do: {self.reused:,} target{are} reused"
         words = [f"{count} {result}" for result, count in counts.items() if count]
         return f"{', '.join(words)} in {duration_text(self.seconds)}"
 

@@ -10,8 +10,7 @@ def same_name(name: str) -> str:
 
 def folder(name: str) -> str:
     """Return `train/*`, for all targets whose names differ in the last part only."""
-    head, slash, _ = name.rpartition("/")
-    return f"{head}{slash}*"
+    return f"{name[: name.rfind('/') + 1]}*"
 
 
 def everything(_name: str) -> str:

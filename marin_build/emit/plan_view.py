@@ -147,8 +147,10 @@ def _rows_of(plan: Plan, lines: Sequence[tuple[_Words, int]]) -> list[Row]:
     for line in lines:
         words, index = line
         place = _place(plan, index) if words.is_own else ""
-        key = (words.verb, words.why, place, pattern_of(every[index].name))
-        groups.setdefault(key, []).append(line)
+        key = (words.verb, words.why, place, pattern_of(every[index].step.name))
+        if (group := groups.get(key)) is None:
+            group = groups[key] = []
+        group.append(line)
     rows: list[Row] = []
     for (_, _, _, pattern), group in groups.items():
         if len(group) < FEWEST_FOLDED:

@@ -16,7 +16,7 @@ from marin_build.identity.secret import Secret
 from marin_build.untrusted_json import is_deep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 
 # Keys that mark values JSON has no form for. An attribute may not use them itself, so that a set
@@ -104,26 +104,38 @@ class FrozenList(tuple[T, ...]):
 
 quoted: Callable[[str], str] = encode_basestring_ascii
 """Return a string as JSON, in ASCII."""
-_ENCODE = json.JSONEncoder(sort_keys=True).encode
-_PLAIN: dict[type, Callable[[Any], str]] = {
-    str: quoted,
-    int: int.__repr__,
-    bool: {False: "false", True: "true"}.__getitem__,
-    type(None): {None: "null"}.__getitem__,
-}
+_PLAIN = frozenset((str, int, bool, type(None)))
+_ENCODER = json.JSONEncoder(sort_keys=True)
+
+
+def _chunks_of_json() -> Callable[[object, int], Iterable[str]]:
+    """Return what writes a value as JSON, in pieces.
+
+    `JSONEncoder.encode` makes it anew for each value, which takes longer than to write most values.
+    """
+    make: Any = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:  # another Python than CPython
+        return lambda value, _level: _ENCODER.iterencode(value)
+    chunks: Callable[[object, int], Iterable[str]] = make(
+        None,  # no search for circles: canonical values have none
+        _ENCODER.default,
+        quoted,
+        None,
+        _ENCODER.key_separator,
+        _ENCODER.item_separator,
+        _ENCODER.sort_keys,
+        _ENCODER.skipkeys,
+        _ENCODER.allow_nan,
+    )
+    return chunks
+
+
+_chunks = _chunks_of_json()
 
 
 def canonical_text(value: object) -> str:
     """Return canonical JSON of a canonical value: sorted keys, ASCII, `", "` and `": "`."""
-    if type(value) is FrozenDict:
-        try:  # the encoder takes longer to begin than a few plain values take here
-            members = [
-                f"{quoted(key)}: {_PLAIN[type(it)](it)}" for key, it in sorted(value.items())
-            ]
-            return "{" + ", ".join(members) + "}"
-        except (KeyError, TypeError):  # something in it is not plain
-            pass
-    return _ENCODE(value)
+    return "".join(_chunks(value, 0))
 
 
 def freeze(attrs: Mapping[str, object], where: str) -> FrozenDict:

@@ -54,7 +54,7 @@ def payload_text(
         code: code digest, for steps that rebuild when their code changes.
 
     """
-    # Written by hand, because the JSON encoder takes longer to begin than most payloads take.
+    # Written by hand: to sort and encode the whole of it takes a quarter longer.
     before, after = "", ""  # keys are sorted, so the optional ones stand on both sides of "deps"
     if bind:
         before += f', "bind": {canonical_text(bind)}'

@@ -42,6 +42,8 @@ def with_causes(store: Store, plan: Plan) -> Plan:
         StoreError: the store cannot be read.
 
     """
+    if not any(decision.root is not None for decision in plan.decisions):
+        return plan
     changed = [d for d in plan.decisions if _code_change(d) is not None]
     # Target id -> the cause that reasons of its dependents name, and the one to name instead.
     causes = {id_: ("", text) for id_, text in reused_causes(store, plan).items()}

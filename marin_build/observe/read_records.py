@@ -49,7 +49,7 @@ def read_records(
     """
     others: list[int] = []
     # Ids with a hash fix what dependents read; other builds can lie at versions and chosen paths.
-    any_loose = built and targets.have_free_paths()
+    any_loose = built and targets.traits.with_free_paths
     deep = targets.deep_fingerprints() if any_loose else ()
     read_built_into(store, targets.all, built, seen)
     for index in built:

@@ -7,10 +7,13 @@ import functools
 import types
 from enum import Enum
 from pathlib import PurePath
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from marin_build.identity.callables import CountsByName
 from marin_build.quick_dataclass import dataclass
+
+if TYPE_CHECKING:
+    from collections.abc import Container
 
 UNSET: Any = object()
 """What stands for the value of a name that has none yet."""
@@ -45,6 +48,41 @@ class Captured(NamedTuple):
         if self.cell is None:
             return self.function.__globals__.get(self.name, UNSET)
         return _content(self.cell)
+
+
+class CellValues(tuple[Any, ...]):
+    """What the cells of a function held when its step was declared, where that cannot change.
+
+    These are scalars and what counts by its name; `UNSET` for a cell without a value. Steps that a
+    loop declares have such functions: a `Captured` for each of their cells would take longer.
+    """
+
+    __slots__ = ()
+
+    def are_those_of(self, function: types.FunctionType) -> bool:
+        """Return whether the cells of the function still hold the same."""
+        try:
+            for then, cell in zip(self, function.__closure__ or (), strict=True):
+                if then is not UNSET and cell.cell_contents is not then:
+                    return False
+        except ValueError:  # one that had a value is empty now
+            return False
+        return True
+
+    def captured(self, function: types.FunctionType, attrs: Container[str]) -> list[Captured]:
+        """Return the same as one value for each cell that had one.
+
+        Args:
+            function: the one that has the cells.
+            attrs: the names of the step's attributes, which were equal.
+
+        """
+        names, cells = function.__code__.co_freevars, function.__closure__ or ()
+        return [
+            Captured(name, function, cell, then, name in attrs)
+            for name, cell, then in zip(names, cells, self, strict=True)
+            if then is not UNSET
+        ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,16 +16,25 @@ from marin_build.errors import MarinBuildError
 from marin_build.identity.attributes import freeze_attributes
 from marin_build.identity.callables import Bound, CountsByName, StandsForFunction
 from marin_build.identity.canonical import canonical_text
-from marin_build.pipeline.captured_names import EMPTY, PLAIN, SCALARS, UNSET, Captured, shared_by
+from marin_build.pipeline.captured_names import (
+    EMPTY,
+    PLAIN,
+    SCALARS,
+    UNSET,
+    Captured,
+    CellValues,
+    shared_by,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
 _SHOWN = 200
+_SCALARS = frozenset(SCALARS)
 
 
-def captured_by(fn: object, attrs: Mapping[str, Any]) -> tuple[Captured, ...]:
+def captured_by(fn: object, attrs: Mapping[str, Any]) -> tuple[Captured, ...] | CellValues:
     """Return what the function of a step reads from around it, as it is now.
 
     Args:
@@ -40,6 +49,10 @@ def captured_by(fn: object, attrs: Mapping[str, Any]) -> tuple[Captured, ...]:
     named = [] if shared.names.isdisjoint(attrs) else _named(function, shared.names, attrs)
     if function.__closure__ is None and not named:
         return shared.globals
+    if not named and not shared.globals and function is fn:
+        values = _cell_values(function, shared.cells, attrs)
+        if values is not None:
+            return values
     cells = _in_cells(function, shared.cells, attrs)
     if not named and not shared.globals:
         return tuple(cells)
@@ -110,6 +123,23 @@ def _named(
         for each in found
         if each.then is UNSET or isinstance(each.then, PLAIN)
     ]
+
+
+def _cell_values(
+    function: types.FunctionType, names: tuple[str | None, ...], attrs: Mapping[str, Any]
+) -> CellValues | None:
+    """Return what the cells of a function hold; None if it may change, or an attribute differs."""
+    if function.__defaults__ or function.__kwdefaults__:  # which attributes may contradict
+        return None
+    values = []
+    for name, cell in zip(names, function.__closure__ or (), strict=True):
+        then = UNSET if cell == EMPTY else cell.cell_contents
+        if not (type(then) in _SCALARS or then is UNSET or isinstance(then, CountsByName)):
+            return None
+        if name is None or (name in attrs and attrs[name] is not then):
+            return None
+        values.append(then)
+    return CellValues(values)
 
 
 def _in_cells(

@@ -215,6 +215,11 @@ def command(
             raise _no_mapping(name, given, place)
     deps, inputs = _tupled(deps or {}), _tupled(inputs or {})
     params = dict(params or {})
+    for key in list(params):
+        if (better := _belongs_to(params[key])) is not None:
+            refuse(_is_no_value(name, key, better, place))
+            # As if it had been given there, so that this is all that is said of it.
+            (deps if better == "deps" else inputs).update(_tupled({key: params.pop(key)}))
     text = command if isinstance(command, str) else tuple(command)
     value = Command(text, FrozenDict(deps), FrozenDict(inputs), FrozenDict(params), place[0])
     for error in check_command(value, name, shown_here(place)):
@@ -235,6 +240,26 @@ def command(
         hash_attrs=params,
         declared=place,
         **options,
+    )
+
+
+def _belongs_to(value: object) -> str | None:
+    """Return the argument in which a parameter should have been given; None if it is a value."""
+    for one in value if isinstance(value, list | tuple) else (value,):
+        if isinstance(one, Source):
+            return "inputs"
+        if isinstance(as_step(one), StepSpec | OutputFile):
+            return "deps"
+    return None
+
+
+def _is_no_value(name: str, key: str, given: str, place: tuple[str, int]) -> SpecificationError:
+    what, example = ("a step", "...") if given == "deps" else ("a source", 'source("...")')
+    return SpecificationError(
+        f"the parameter `{key}` of the command `{name}` is {what}, not a value",
+        facts=[("declared", shown_here(place))],
+        consequence="nothing was run",
+        hint=f'give it in `{given}`: {given}={{"{key}": {example}}}',
     )
 
 

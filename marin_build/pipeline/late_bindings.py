@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import SpecificationError
+from marin_build.pipeline.captured_names import CellValues
 from marin_build.pipeline.captured_values import is_late, shown_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from marin_build.pipeline.captured_names import Captured
     from marin_build.pipeline.step_spec import StepSpec
@@ -17,9 +18,15 @@ if TYPE_CHECKING:
 def late_bindings(steps: Iterable[StepSpec]) -> list[SpecificationError]:
     """Return an error for each value that changed after a step was declared that reads it."""
     found: list[SpecificationError] = []
-    before: tuple[Captured, ...] = ()  # what steps of one function share, and none of it is late
+    before: Sequence[Captured] = ()  # what steps of one function share, and none of it is late
     for step in steps:
-        if (captured := step.captured) is before:
+        captured: Sequence[Captured]
+        if type(step.captured) is CellValues:
+            function: Any = step.fn
+            if step.captured.are_those_of(function):
+                continue
+            captured = step.captured.captured(function, step.hash_attrs)
+        elif (captured := step.captured) is before:
             continue
         late = [each for each in captured if is_late(each, step.hash_attrs)]
         if late:

@@ -15,13 +15,14 @@ from marin_build.pipeline.names import illegal_name, name_problem
 from marin_build.pipeline.not_a_step import described, how_to_declare
 from marin_build.pipeline.placed import Placed
 from marin_build.pipeline.stands_for import StandsForResources, StandsForStep
-from marin_build.pipeline.step_problems import problems_of
+from marin_build.pipeline.step_problems import problems_of, problems_of_function
 from marin_build.workspace.places import checked_place, is_relative
 
 EMPTY = FrozenDict()
 """The default of a step's fields that are mappings: it needs no check."""
 NONE_OF_THEM: FrozenList[Any] = FrozenList()
 """The default of its dependencies."""
+_NO_WORDS: tuple[str, ...] = ()
 
 
 def check_and_freeze(step: Any, kind: type) -> None:
@@ -41,21 +42,39 @@ def check_and_freeze(step: Any, kind: type) -> None:
     _settle_deps(step, kind)
     if step.hash_attrs is not EMPTY:
         _freeze_attrs(step)
+    if isinstance(step.fn, Placed) or not _has_defaults(step):
+        _settle_the_rest(step)
+    for problem in problems_of_function(step.fn):
+        refuse(_error(step, f"`{step.name}`: {problem}"))
+
+
+def _has_defaults(step: Any) -> bool:
+    """Return whether the fields that few steps have are at their defaults, which need no check."""
+    return (
+        step.inputs is step.env_vars is step.budgets is EMPTY
+        and step.outputs is step.resources is step.version is step.fingerprint_payload is None
+        and step.output_path_prefix is step.override_output_path is step.timeout is None
+        and step.code is None
+        and step.tags is step.secrets is step.detached is _NO_WORDS
+        and step.temp is step.keep is step.writes_record is False
+        and type(step.retries) is int
+        and step.retries == 0
+    )
+
+
+def _settle_the_rest(step: Any) -> None:
+    """Check and freeze the fields that few steps have."""
     if step.resources is not None or isinstance(step.fn, Placed):
         _settle_resources(step)
-    if step.output_path_prefix is not None or step.override_output_path is not None:
-        _settle_places(step)
-    if not (step.inputs is EMPTY and step.env_vars is EMPTY and step.budgets is EMPTY):
-        for name in ("inputs", "env_vars", "budgets"):
-            value = getattr(step, name)
-            if type(value) is not FrozenDict:
-                _put(step, name, _as_mapping(value))
-    if not type(step.tags) is type(step.secrets) is type(step.detached) is tuple:
-        for name in ("tags", "secrets", "detached"):
-            if type(getattr(step, name)) is not tuple:
-                _put(step, name, _as_tuple(getattr(step, name), str))
-    if step.outputs is not None and type(step.outputs) is not tuple:
-        _put(step, "outputs", _as_tuple(step.outputs, str))
+    _settle_places(step)
+    for name in ("inputs", "env_vars", "budgets"):
+        value = getattr(step, name)
+        if type(value) is not FrozenDict:
+            _put(step, name, _as_mapping(value))
+    for name in ("tags", "secrets", "detached", "outputs"):
+        value = getattr(step, name)
+        if not (type(value) is tuple or (value is None and name == "outputs")):
+            _put(step, name, _as_tuple(value, str))
     for problem in problems_of(step):
         refuse(_error(step, f"`{step.name}`: {problem}"))
 

@@ -15,8 +15,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
+def problems_of_function(fn: object) -> list[str]:
+    """Return what is wrong with the `fn` of a step."""
+    if fn is not None and not callable(fn):
+        return [f"`fn` is a {type(fn).__name__}, not a function"]
+    problem = generator_problem(fn)
+    return [] if problem is None else [f"`fn` {problem}"]
+
+
 def problems_of(step: Any) -> Iterator[str]:
-    """Yield what is wrong with the fields of a step that are not identity."""
+    """Yield what is wrong with the fields of a step that few steps have."""
     if step.version is not None:
         yield from _version_problems(step)
     if not (step.writes_record is False and step.fingerprint_payload is None):
@@ -29,10 +37,6 @@ def problems_of(step: Any) -> Iterator[str]:
             yield f"the output `{output}` is not a path inside the step's folder"
     if step.tags or step.secrets or step.detached:
         yield from _word_problems(step)
-    if step.fn is not None and not callable(step.fn):
-        yield f"`fn` is a {type(step.fn).__name__}, not a function"
-    if (problem := generator_problem(step.fn)) is not None:
-        yield f"`fn` {problem}"
     if step.resources is not None:
         from marin_build.pipeline.resources import ResourceConfig
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from marin_build.identity.callables import Bound, CountsByName
 from marin_build.identity.payload import HASH_ID_LENGTH, fingerprint_of
 from marin_build.pipeline import runtime_calls
+from marin_build.pipeline.captured_names import CellValues
 from marin_build.pipeline.captured_values import captured_by
 from marin_build.pipeline.contradictions import refuse_contradictions
 from marin_build.pipeline.declared_at import declaring_place, shown_here
@@ -117,7 +118,7 @@ class StepSpec(CountsByName):
     description: str = ""
     code: CodePolicy | None = None
     declared: tuple[str, int] = field(default=("", 0), repr=False)
-    captured: tuple[Captured, ...] = field(default=(), init=False, repr=False)
+    captured: tuple[Captured, ...] | CellValues = field(default=(), init=False, repr=False)
     attributes_hash: str | None = field(default=None, init=False, repr=False)
     _fingerprint: str | None = field(default=None, init=False, repr=False)
     _target_id: str | None = field(default=None, init=False, repr=False)
@@ -135,9 +136,10 @@ class StepSpec(CountsByName):
         """Remember what the function reads from around it, and refuse what contradicts."""
         # The attributes of a recipe are no values that its function could read under their names.
         attrs = EMPTY if self.has_recipe else self.hash_attrs
-        object.__setattr__(self, "captured", captured_by(self.fn, attrs))
-        if attrs:
-            refuse_contradictions(self, self.captured)
+        captured = captured_by(self.fn, attrs)
+        object.__setattr__(self, "captured", captured)
+        if attrs and type(captured) is not CellValues:  # these contradict nothing
+            refuse_contradictions(self, captured)
 
     def __truediv__(self, path: str | os.PathLike[str]) -> DeclaredFile:
         """Return a file or folder in its output, as an argument for other steps.
@@ -292,8 +294,10 @@ class StepSpec(CountsByName):
         """How dependents and the command line know it: `name_with_hash`, or `name@version`."""
         known = self._target_id
         if known is None:  # it is asked for once for each dependent, and more
-            has_version = self.version is not None
-            known = f"{self.name}@{self.version}" if has_version else self.name_with_hash
+            if self.version is None:  # then it has no recipe
+                known = f"{self.name}_{self.fingerprint[:HASH_ID_LENGTH]}"
+            else:
+                known = f"{self.name}@{self.version}"
             object.__setattr__(self, "_target_id", known)
         return known
 

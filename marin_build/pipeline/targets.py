@@ -80,14 +80,6 @@ class Targets:
     def __len__(self) -> int:
         return len(self.all)
 
-    def temporary(self) -> frozenset[int]:
-        """Return the targets whose data is deleted once what needs it is built."""
-        return frozenset(i for i, target in enumerate(self.all) if target.step.temp)
-
-    def have_free_paths(self) -> bool:
-        """Return whether the path of one of them does not follow from its identity."""
-        return any(target.step.has_free_path for target in self.all)
-
     def dependents(self) -> list[list[int]]:
         """Return, for each target, the targets that need it."""
         found: list[list[int]] = [[] for _ in self.all]

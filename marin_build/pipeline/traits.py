@@ -25,6 +25,8 @@ class Traits:
 
     Args:
         of_dev_versions: those that are built anew each time.
+        temporary: those whose data is deleted once what needs it is built.
+        with_free_paths: those at whose output path another identity may lie.
         with_places: those whose output path does not follow from the prefix and their identity.
         with_inputs: those that read external inputs.
         with_pins: those of which a fingerprint is expected.
@@ -35,6 +37,8 @@ class Traits:
     """
 
     of_dev_versions: frozenset[int]
+    temporary: frozenset[int]
+    with_free_paths: frozenset[int]
     with_places: frozenset[int]
     with_inputs: frozenset[int]
     with_pins: frozenset[int]
@@ -45,13 +49,18 @@ class Traits:
 
 def traits_of(steps: Iterable[StepSpec]) -> Traits:
     """Return which of some steps have what few steps have."""
-    dev, places, inputs = list[int](), list[int](), list[int]()
+    dev, temporary, free = list[int](), list[int](), list[int]()
+    places, inputs = list[int](), list[int]()
     pins, needs, texts = list[int](), list[int](), list[int]()
     keys = set[str]()
     for index, step in enumerate(steps):
         attrs = step.hash_attrs
         if (step.version is not None or "fingerprint" in attrs) and step.is_dev:
             dev.append(index)
+        if step.temp:
+            temporary.append(index)
+        if step.version is not None or step.override_output_path is not None:
+            free.append(index)
         if step.output_path_prefix is not None or step.override_output_path is not None:
             places.append(index)
         if step.inputs:
@@ -73,6 +82,8 @@ def traits_of(steps: Iterable[StepSpec]) -> Traits:
             keys.update(attrs)
     return Traits(
         frozenset(dev),
+        frozenset(temporary),
+        frozenset(free),
         frozenset(places),
         frozenset(inputs),
         frozenset(pins),

@@ -82,14 +82,14 @@ def make_plan(
         failed = progress.indices(targets, progress.failed)
     cascade = cascade_of(targets, requested, seeds, assumed)
     decisions: dict[int, Decision] = {}
-    any_blocked, neighbours = False, None
+    any_assumed, any_blocked, neighbours = bool(assumed), False, None
 
     def root_of(index: int) -> why.IdentityChanged | None:
         return decisions[index].root if index in decisions else None
 
     for index in sorted(snapshot.seen):  # topological: its dependencies were decided before
-        observed = snapshot.of(index)
-        reason = assumed_reason(targets, index, assumed) if assumed else None
+        observed = snapshot.seen[index]
+        reason = assumed_reason(targets, index, assumed) if any_assumed else None
         if reason is not None:
             kind = Kind.REUSE if isinstance(reason, why.AssumedBuilt) else Kind.RUN
             decision = Decision(index, kind, reason)
@@ -146,9 +146,10 @@ def _with_change(
 
 def _decide(targets: Targets, index: int, seen: Observed, *, rerun_failed: bool) -> Decision:
     """Return the decision for one target by itself, as if it had no neighbours."""
-    lease, step = seen.lease, targets.all[index].step
+    step = targets.all[index].step
     if seen is NOTHING_SEEN and step.is_built_by_code:
         return Decision(index, Kind.RUN, NEVER_BUILT)
+    lease = seen.lease
     if seen.damage is not None:
         return Decision(index, Kind.BLOCKED, seen.damage)
     if seen.in_the_way is not None:

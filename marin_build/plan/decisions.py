@@ -97,13 +97,14 @@ class Plan:
     @property
     def pruned(self) -> int:
         """How many targets the request reaches that were not read."""
-        return len(self._pruned())
+        return len(self._pruned)
 
     @property
     def pruned_indices(self) -> list[int]:
         """The indices of the targets that the request reaches and that were not read."""
-        return sorted(self._pruned())
+        return sorted(self._pruned)
 
+    @cached_property
     def _pruned(self) -> set[int]:
         if len(self.decisions) == len(self.targets):
             return set()

@@ -79,8 +79,8 @@ def summary_line(
 
     """
     verbs, counts = verbs or {}, Counter(counts)  # any program may have written a plan
-    kinds = [f"{verbs[verb]} {verb}" for verb in RUN_VERBS if verbs.get(verb)]
-    parts = [f"{counts['run']} to build" + (f" ({', '.join(kinds)})" if len(kinds) > 1 else "")]
+    kinds = [f"{verbs[verb]:,} {verb}" for verb in RUN_VERBS if verbs.get(verb)]
+    parts = [f"{counts['run']:,} to build" + (f" ({', '.join(kinds)})" if len(kinds) > 1 else "")]
     adopted = verbs.get("adopt", 0)
     for count, words in (
         (counts["wait"], "built by another run"),
@@ -88,8 +88,8 @@ def summary_line(
         (adopted, "adopted"),
     ):
         if count:
-            parts.append(f"{count} {words}")
-    parts.append(f"{counts['reuse'] - adopted + counts['pruned']} reused")
-    later = f"; {waiting} expansion{'s wait' if waiting != 1 else ' waits'}" if waiting else ""
+            parts.append(f"{count:,} {words}")
+    parts.append(f"{counts['reuse'] - adopted + counts['pruned']:,} reused")
+    later = f"; {waiting:,} expansion{'s wait' if waiting != 1 else ' waits'}" if waiting else ""
     text = f" - {summary_text(estimate)}" if estimate is not None and is_long(estimate) else ""
     return f"plan {plan_id}: {', '.join(parts)}{later}{text}"

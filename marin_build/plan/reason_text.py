@@ -114,7 +114,7 @@ def _why_run(reason: why.RunReason) -> str:
         case why.FailedBefore():
             return _how_it_failed(reason)
         case why.Interrupted(by=by):
-            return f"interrupted ({by} is gone)" if by else "interrupted"
+            return f"interrupted (the run by {by} is gone)" if by else "interrupted"
         case why.Doubtful(run=run):
             return f"built by run {run}, but the machine went down before it was surely on disk"
         case why.OutputVanished(run=run, by=by, at=at, lost=lost):

@@ -31,22 +31,37 @@ def provenance(project: str, argv: Sequence[str]) -> Provenance:
         argv: the program and its arguments; values of `--set` are left out.
 
     """
+    return provenance_at(project, argv)()
+
+
+def provenance_at(project: str, argv: Sequence[str]) -> Callable[[], Provenance]:
+    """Read now what a provenance says, as `provenance`; return what makes the document of it.
+
+    Documents take pydantic, which a process that forks the steps should not hold.
+    """
     import platform
 
     from marin_build._version import __version__
-    from marin_build.protocol.documents import Provenance
 
     commit = git_answer(project, "rev-parse", "HEAD")
     status = git_answer(project, "status", "--porcelain", "--untracked-files=no")
-    return Provenance(
-        user=current_user(),
-        host=os.uname().nodename,
-        argv=without_secret_words(argv),
-        python=platform.python_version(),
-        marin_build=__version__,
-        commit=commit or None,
-        dirty=bool(status) if status is not None else None,
-    )
+    user, host, words = current_user(), os.uname().nodename, without_secret_words(argv)
+
+    @functools.cache
+    def document() -> Provenance:
+        from marin_build.protocol.documents import Provenance
+
+        return Provenance(
+            user=user,
+            host=host,
+            argv=words,
+            python=platform.python_version(),
+            marin_build=__version__,
+            commit=commit or None,
+            dirty=bool(status) if status is not None else None,
+        )
+
+    return document
 
 
 def without_secret_words(argv: Sequence[str]) -> tuple[str, ...]:

@@ -30,10 +30,6 @@ if TYPE_CHECKING:
     from marin_build.protocol.documents import Publication
 
 
-ANNOUNCE_AFTER = 1 / 60
-"""Part of its time to live after which a lease is announced: a second, as a rule."""
-
-
 class Beginning(Protocol):
     """The folder that was made for an output, with a first file in it: `store.begun_folder`."""
 

@@ -119,7 +119,7 @@ def take_all_away(store: Store, outputs: Sequence[str]) -> list[Blob | None]:
         What lies in the place of each status then; no tombstone.
 
     """
-    paths = [layout.status_path(output) for output in outputs]
+    paths = [f"{output}/{layout.STATUS}" for output in outputs]
     found = store.get_many(paths)
     for place, (output, path) in enumerate(zip(outputs, paths, strict=True)):
         blob = found[place]

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from marin_build.protocol.quick_holding import QuickHolding
 
 
+ANNOUNCE_AFTER = 1 / 60
+"""Part of its time to live after which a lease is announced: a second, as a rule."""
 _LOOKS = 4
 """How often it looks within the time after which a target is announced."""
 

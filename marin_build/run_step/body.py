@@ -261,6 +261,8 @@ class Bodies(Protocol):
     """Whether no body can be run any more."""
     makes_logs: bool
     """Whether it makes the log of a body, and its folder, when the body prints something."""
+    are_in_threads: bool
+    """Whether bodies share the interpreter of those that ask for them."""
 
     def run(self, slot: int, request: Request, tell: Callable[[str], None]) -> Done:
         """Run a body to its end; a body whose process died has `exit_code` 128 + signal.

@@ -53,7 +53,7 @@ class ForegroundBodies:
         self._session = session
         self._lost = lost
         self.is_spent = False
-        self.makes_logs = False
+        self.makes_logs = self.are_in_threads = False
         self._is_running = False
         self._was_interrupted = False
         self._lock = threading.Lock()  # so that the end of a body does not count as a lost lease

@@ -43,6 +43,9 @@ _StatusFile = tuple[int, int, int, int]
 written over, another file takes its place."""
 
 
+_WITHOUT_DATA = (stat.S_IFIFO, stat.S_IFSOCK)
+
+
 class Stamp(NamedTuple):
     """What tells that a local file was written: size in bytes, time in ns, and which file it is."""
 
@@ -111,10 +114,10 @@ class Inputs:
                 with self._locks[dep]:
                     changes = self._remote_changes(dep)
             else:
-                stamps[dep] = stamps_below(place)
+                stamps[dep], is_marked = files_below(place)
                 found = [File(path, stamp.size) for path, stamp in stamps[dep].items()]
                 changes = self._changes(dep, sorted(found))
-                if os.path.lexists(f"{place}/{layout.CHANGED}"):
+                if is_marked:
                     changes.append("another step has written into it")
             if changes:
                 name = self._targets.all[dep].id
@@ -131,6 +134,8 @@ class Inputs:
         """
         files = {dep: self._status_file(dep) for dep in self._targets.deps[index]}
         deps = [dep for dep, file in files.items() if file is None or file != self._there.get(dep)]
+        if not deps:
+            return None
         outputs = [self._targets.all[dep].output_path for dep in deps]
         for dep, blob in zip(deps, take_all_away(self._store, outputs), strict=True):
             status = readable_status(blob.data if blob is not None else None, "")
@@ -150,7 +155,7 @@ class Inputs:
         if not self._is_own_disk or not output.startswith(self._below):
             return None
         try:
-            found = os.lstat(layout.status_path(output))
+            found = os.lstat(f"{output}/{layout.STATUS}")
         except OSError:
             return None
         return found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size
@@ -169,8 +174,9 @@ class Inputs:
 
         """
         for dep, stamps in before.stamps.items():
-            after = stamps_below(self._place(dep))
-            if words := _differences(stamps, after):
+            after, _ = files_below(self._place(dep))
+            if after != stamps:
+                words = _differences(stamps, after)
                 name = self._targets.all[dep].id
                 said = ", ".join(shortened(words))
                 self._spoiled[dep] = f"`{name}` was changed after it was built: {said}"
@@ -254,40 +260,39 @@ def _own(files: Sequence[File]) -> list[File]:
     return [file for file in files if file.path in kept]
 
 
-def stamps_below(folder: str) -> dict[str, Stamp]:
+def files_below(folder: str) -> tuple[dict[str, Stamp], bool]:
     """Return the files of a local output by path, without dot files of ours and other outputs.
+
+    Returns:
+        The files, and whether the mark lies beside them that another step has written into it.
 
     Raises:
         StoreError: a folder cannot be listed.
 
     """
     found: dict[str, Stamp] = {}
+    is_marked = False
     pending = [""]
     while pending:  # without recursion: folders may be thousands deep
         inside = pending.pop()
         try:
-            for entry in _entries(f"{folder}/{inside}", is_top=not inside):
-                path = inside + entry.name
-                if entry.is_dir(follow_symlinks=False):
-                    pending.append(f"{path}/")
+            with os.scandir(f"{folder}/{inside}") as entries:
+                listed = list(entries)
+            if inside and any(entry.name == layout.STATUS for entry in listed):
+                continue  # another output
+            for entry in listed:
+                name = entry.name
+                if name[0] == "." and (not inside or name == GUARD):
+                    is_marked = is_marked or (not inside and name == layout.CHANGED)
+                elif entry.is_dir(follow_symlinks=False):
+                    pending.append(f"{inside}{name}/")
                 else:
-                    found[path] = _stamp(entry)
+                    found[inside + name] = _stamp(entry)
         except (FileNotFoundError, NotADirectoryError):  # its files are missing
             continue
         except OSError as error:
             raise store_error("list", f"{folder}/{inside}".rstrip("/"), error) from error
-    return found
-
-
-def _entries(folder: str, *, is_top: bool) -> list[os.DirEntry[str]]:
-    """Return what in a folder is data of the output that it belongs to."""
-    with os.scandir(folder) as entries:
-        listed = list(entries)
-    if is_top:
-        return [entry for entry in listed if not entry.name.startswith(".")]
-    if any(entry.name == layout.STATUS for entry in listed):
-        return []
-    return [entry for entry in listed if entry.name != GUARD]
+    return found, is_marked
 
 
 def _stamp(entry: os.DirEntry[str]) -> Stamp:
@@ -295,7 +300,7 @@ def _stamp(entry: os.DirEntry[str]) -> Stamp:
         found = entry.stat()
     except FileNotFoundError:  # a link to nowhere
         return Stamp(0, 0, 0)
-    is_data = not (stat.S_ISFIFO(found.st_mode) or stat.S_ISSOCK(found.st_mode))
+    is_data = stat.S_IFMT(found.st_mode) not in _WITHOUT_DATA
     return Stamp(found.st_size if is_data else 0, found.st_mtime_ns, found.st_ino)
 
 

@@ -61,6 +61,8 @@ def kept_before(store: Store, output: str, attempt: int, fingerprint: str | None
         StoreError: the store cannot be read.
 
     """
+    if attempt <= 1:
+        return None  # none was before it
     aside = set_aside_of(output)
     if aside is not None and aside.attempt < attempt and not _was_published(store, output, aside):
         kept = Kept(aside.publication, is_complete=True, is_listed=aside.is_listed)

@@ -101,7 +101,7 @@ def _of_target(session: Session, index: int) -> dict[str, Any]:
     deps = [targets.all[dep].id for dep in targets.deps[index]]
     target = targets.all[index]
     said = declared(target.step, target.output_path, deps, session.deep[index])
-    return {**said, "provenance": session.provenance, "run": session.run}
+    return {**said, "provenance": session.provenance(), "run": session.run}
 
 
 def declared(step: StepSpec, output: str, deps: Iterable[str], deep: str) -> dict[str, Any]:

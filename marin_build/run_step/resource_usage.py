@@ -40,9 +40,8 @@ class Meter:
     @classmethod
     def begin(cls, whose: Sequence[int], *, is_fresh: bool = False) -> Meter:
         """Begin to measure; a fresh process has no other bodies behind it."""
-        used = [resource.getrusage(each) for each in whose]
-        peak = 0 if is_fresh else max(each.ru_maxrss for each in used)
-        return cls(whose, sum(each.ru_utime + each.ru_stime for each in used), peak)
+        cpu_seconds, peak = _used(whose)
+        return cls(whose, cpu_seconds, 0 if is_fresh else peak)
 
     def read(self) -> Used:
         """Return what was used since.
@@ -50,8 +49,16 @@ class Meter:
         The kernel knows the most memory of a process only since it began: where earlier bodies in
         it used more, nothing is known of this one. All threads of a process share its memory.
         """
-        used = [resource.getrusage(each) for each in self.whose]
-        peak = max(each.ru_maxrss for each in used)
-        cpu = sum(each.ru_utime + each.ru_stime for each in used) - self.cpu_seconds
+        cpu_seconds, peak = _used(self.whose)
         is_known = peak > self.peak_memory
-        return Used(round(cpu, 6), peak * 1024 if is_known else None)
+        return Used(round(cpu_seconds - self.cpu_seconds, 6), peak * 1024 if is_known else None)
+
+
+def _used(whose: Sequence[int]) -> tuple[float, int]:
+    """Return the seconds of CPU time, and the KiB of the largest process."""
+    cpu_seconds, peak = 0.0, 0
+    for each in whose:
+        used = resource.getrusage(each)
+        cpu_seconds += used.ru_utime + used.ru_stime
+        peak = max(peak, used.ru_maxrss)
+    return cpu_seconds, peak

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from marin_build.protocol.layout import local_log_path, new_local_log
 from marin_build.protocol.lease import TIME_TO_LIVE, boot_clock
 from marin_build.protocol.living_work import is_abandoned, is_worked_on, living_work
-from marin_build.protocol.quick_holding import ANNOUNCE_AFTER
 from marin_build.redaction import NOTHING_SECRET, Redactor
-from marin_build.run_step.announcer import Announcer
+from marin_build.run_step.announcer import ANNOUNCE_AFTER, Announcer
 from marin_build.run_step.lease_keeper import REGISTER_AFTER
 from marin_build.run_step.step_log import LIMIT
 
@@ -44,7 +43,7 @@ class Session:
         deep: deep fingerprint of each target.
         run: the run's id.
         host: this machine.
-        provenance: for the records.
+        provenance: makes what the records say of who runs it.
         forced: targets built even if they are built.
         pinned_code: target id -> code digest a plan pins; another digest stops the target.
         now: the clock, for people.
@@ -73,7 +72,7 @@ class Session:
     deep: list[str]
     run: str
     host: Host
-    provenance: Provenance
+    provenance: Callable[[], Provenance]
     now: Callable[[], datetime]
     forced: frozenset[int] = frozenset()
     pinned_code: Mapping[str, str] = field(default_factory=dict)

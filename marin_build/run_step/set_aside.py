@@ -79,8 +79,6 @@ def forget_set_aside(output: str) -> None:
 
 def _path(output: str) -> str:
     """Return the file for an output path, in a folder that only its user can change."""
-    state = os.environ.get("XDG_STATE_HOME") or os.path.join(
-        os.path.expanduser("~"), ".local", "state"
-    )
+    state = os.environ.get("XDG_STATE_HOME") or f"{os.path.expanduser('~')}/.local/state"
     name = hashlib.sha256(output.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-    return os.path.join(state, "marin-build", "finished", f"{name}.json")
+    return f"{state}/marin-build/finished/{name}.json"

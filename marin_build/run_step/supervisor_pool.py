@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from marin_build.plan.outcomes import Failed
-from marin_build.run_step.bookkeeping import Bookkeeping
+from marin_build.run_step.bookkeeping import Bookkeeping, Turns
 from marin_build.run_step.supervisor import build_target
 from marin_build.run_step.workers import Ended, Lingers, Start
 
@@ -46,7 +46,7 @@ class SupervisorPool:
         self._asked_to_end: dict[int, str] = {}
         # A local store answers in microseconds: supervisors that take turns there are faster
         # than ones that fight for the interpreter at every call. A remote store is waited for.
-        self._turns = threading.Lock() if session.store.is_local else None
+        self._turns = Turns() if session.store.is_local and jobs > 1 else None
         self._threads = [
             threading.Thread(target=self._supervise, args=(slot,), daemon=True)
             for slot in range(jobs)
@@ -103,7 +103,9 @@ class SupervisorPool:
 
     def _supervise(self, slot: int) -> None:
         here = self._here
-        turn = Bookkeeping(self._turns) if self._turns is not None else None
+        turn = None
+        if self._turns is not None:
+            turn = Bookkeeping(self._turns, keeps=self._bodies.are_in_threads)
         while (request := here.next or self._requests.get()) is not None:
             outcome = self._build(slot, request, turn or nullcontext())
             here.is_free, here.next = True, None

@@ -42,7 +42,7 @@ class ThreadBodies:
     def __init__(self, session: Session) -> None:
         self._session = session
         self.is_spent = False
-        self.makes_logs = True
+        self.makes_logs = self.are_in_threads = True
         self._running: dict[int, tuple[float, Request]] = {}
         self._kept: set[int] = set()
         self._lock = threading.Lock()  # guards both: bodies end while `tend` reads

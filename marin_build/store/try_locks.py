@@ -16,7 +16,7 @@ def why_not(folder: str, file_system: Callable[[str], str] = file_system_of) -> 
     """Return why the kernel's locks do not serve as leases below a folder; empty if they do.
 
     Args:
-        folder: exists, and can be written.
+        folder: can be written. If it is not there yet, nothing is tried: its disk decides.
         file_system: tells the type of the file system of a folder.
 
     """
@@ -27,7 +27,7 @@ def why_not(folder: str, file_system: Callable[[str], str] = file_system_of) -> 
         said = f"a file system of type {kind}" if kind else "a file system of unknown type"
         return f"it lies on {said}, which other machines may have mounted"
     try:
-        return _tried(folder)
+        return _tried(folder) if os.path.isdir(folder) else ""
     except OSError as error:
         return f"cannot lock `{leases_path(folder)}`: {(error.strerror or str(error)).lower()}"
 

@@ -89,7 +89,13 @@ function listen(page) {
     const isTyping = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName);
     if (event.ctrlKey || event.metaKey || event.altKey || byId("help").open) return;
     if (event.key === "Escape" && !isTyping) {
-      if (state.target >= 0 || state.group) clearSelection();
+      if (state.target >= 0 || state.group) {
+        clearSelection();
+      } else if (state.query) {
+        const search = byId("search");
+        search.value = "";
+        search.dispatchEvent(new Event("input"));
+      }
       return;
     }
     if (isTyping) return;

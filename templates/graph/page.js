@@ -23,7 +23,7 @@ function startPage() {
 
   function labelOf(box) {
     const drifted = countDrifted(box.members, model.nodes);
-    const mark = box.group && drifted ? `${drifted} drifted` : drifted ? "drifted" : "";
+    const mark = box.group && drifted ? `${numberText(drifted)} drifted` : drifted ? "drifted" : "";
     if (box.group) return { title: box.group.label, note: "", mark, count: box.members.length };
     const node = model.nodes[box.leaf];
     let above = box.frame ? groups.get(box.frame.slice(1)) : null;

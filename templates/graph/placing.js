@@ -16,7 +16,7 @@ const MARK_GAP = 6;
 function widthOf(label, measure) {
   const mark = markWidth(label.mark, measure);
   const wide = label.count
-    ? measure(label.title, "name") + mark + measure(String(label.count), "count") + BESIDE_LABEL
+    ? measure(label.title, "name") + mark + measure(numberText(label.count), "count") + BESIDE_LABEL
     : Math.max(measure(label.title, "name"), measure(label.widest || label.note, "note") + mark) + BESIDE_TEXT;
   return Math.max(NARROWEST, Math.min(WIDEST, Math.ceil(wide)));
 }

@@ -23,6 +23,12 @@ function makeViewport(canvas, layer) {
     view = { scale, x: x - (x - view.x) * by, y: y - (y - view.y) * by };
     apply();
   };
+  // A sheet of paper is narrower than the window: it shows what the window shows, smaller.
+  addEventListener("beforeprint", () => {
+    const { width, height } = size();
+    canvas.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  });
+  addEventListener("afterprint", () => canvas.removeAttribute("viewBox"));
   const pan = (dx, dy) => {
     fitted = false;
     view = { ...view, x: view.x + dx, y: view.y + dy };

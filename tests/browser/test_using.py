@@ -410,3 +410,73 @@ def test_nothing_moves_for_who_wants_that(new_window: Callable[..., Window]) -> 
     page = window.draw_pipeline(15)
     moves = "getComputedStyle(document.querySelector('.box')).transitionDuration"
     assert page.evaluate(moves) == "0s"
+
+
+def test_escape_clears_the_selection_and_then_the_search(window: Window) -> None:
+    """Else all but what was found stays dim, and only who finds the small cross gets it back."""
+    page = window.draw_pipeline(15)
+    page.keyboard.press("/")
+    page.keyboard.type("tokenize/arxiv")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Escape")
+    assert page.locator("#panel").is_hidden()
+    assert window.lit() == ["tokenize/arxiv/shard-0000", "tokenize/arxiv/shard-0001"]
+    page.keyboard.press("Escape")
+    assert page.input_value("#search") == ""
+    assert page.locator("#count").inner_text() == ""
+    assert len(window.lit()) == len(window.drawn())
+
+
+def test_names_stand_whole_where_there_is_room(window: Window) -> None:
+    """Else groups of thousands are called `dat...0`, and what is found breaks at its hyphen."""
+    sketch = Sketch()
+    shards = [
+        sketch.add(f"dataset{group}/part{part}/shard-{shard}", [])
+        for group in range(8, 12)
+        for part in range(6)
+        for shard in range(170)
+    ]
+    sketch.add("report", shards, "to build")
+    page = window.draw(sketch.picture())
+    page.click("#close-all")
+    names = page.locator(".group .name").all_text_contents()
+    assert names == [f"dataset{i}/" for i in range(8, 12)]
+    page.fill("#search", "shard-169")
+    heights = page.eval_on_selector_all("#results li", "all => all.map(one => one.clientHeight)")
+    assert len(heights) == 24
+    assert max(heights) < 40, "one line each"
+
+
+def test_a_long_message_leaves_the_buttons_where_they_are(window: Window) -> None:
+    """Else the picture jumps, and a button lands alone on a line of its own."""
+    picture = pipeline(15)
+    message = "3 steps; how long they take is not known"
+    page = window.draw(picture, replace(about(picture), path_text=message))
+    page.set_viewport_size({"width": 1280, "height": 850})
+    before = page.locator("#keys").bounding_box()
+    page.fill("#search", "o")
+    page.click("#path")
+    assert page.locator("#count").inner_text().endswith(message)
+    after = page.locator("#keys").bounding_box()
+    assert before is not None
+    assert after is not None
+    assert abs(before["y"] - after["y"]) < 12
+    assert before["x"] == after["x"]
+    page.set_viewport_size({"width": 1440, "height": 900})
+
+
+def test_a_printed_page_is_the_picture_without_buttons(window: Window) -> None:
+    """Else a sheet shows a search box, and cuts the picture off where the paper ends."""
+    page = window.draw_pipeline(15)
+    canvas = page.locator("#canvas")
+    size = canvas.bounding_box()
+    assert size is not None
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+    assert canvas.get_attribute("viewBox") == f"0 0 {size['width']:g} {size['height']:g}"
+    for control in ("#search", "#only", "#closer", "#theme", "#keys"):
+        assert page.locator(control).is_hidden(), control
+    assert page.locator("#legend").is_visible()
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    page.emulate_media(media="screen")
+    assert canvas.get_attribute("viewBox") is None

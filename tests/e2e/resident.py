@@ -2,13 +2,13 @@
 
 A test that runs a command to its end waits mostly for Python to load modules; forks share that.
 Each command is still a process of its own: its group, environment, folder, streams, exit code.
-What is different: the seed of hashes, and that a module is loaded which nobody asked for. So what
-changes the interpreter (PYTHONHASHSEED, LANG ...) gets a fresh process, and so does whoever is
-signalled, watched or measured.
+What is different: the seed of hashes, that a module is loaded which nobody asked for, and that no
+module is taken apart at the end. So what changes the interpreter (PYTHONHASHSEED, LANG ...) gets a
+fresh process, and so does whoever is signalled, watched or measured.
 
 Scripts get the same through a client (`Resident.folder`): a small program of the name of ours
-hands its arguments, environment, folder and streams to the resident, and ends as the fork ends.
-A signal to the client is none to the fork, except that it does not outlive the client.
+hands its arguments, environment, folder and streams to the resident, passes on the signals it gets
+that ask for an end, and ends as the fork ends. The fork does not outlive it, nor stop with it.
 """
 
 from __future__ import annotations
@@ -33,28 +33,46 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _SCRIPT = Path(__file__).with_name("resident_program.py")
-_MODULES = ("jinja2", "networkx", "pydantic", "rich.console", "rich.live", "rich.table")
+_MODULES = (
+    "encodings.ascii", "encodings.unicode_escape", "jinja2", "networkx", "pwd", "pydantic",
+    "rich.console", "rich.live", "rich.table", "statistics", "tomllib",
+)  # fmt: skip
 _OF_A_BUCKET = "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"
 _BEGINS = {"LANG": "C.UTF-8", "PYTHONWARNINGS": "error"}
 """What the interpreter reads when it begins."""
 _READ_AT_THE_BEGINNING = ("COV", "LANG", "LC_", "LD_", "PYTHON")
 """How the names of such variables begin."""
+_PASSED_ON = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 _SET_IN_THE_FORK = "PYTHONDONTWRITEBYTECODE"
 _CLIENT = """\
 #!{python} -IS
 import os, sys
+from _signal import SIG_DFL, signal
 from _socket import AF_UNIX, SCM_RIGHTS, SOCK_SEQPACKET, SOL_SOCKET, socket
 env = dict(os.environ)
 begins = {{k: v for k, v in env.items() if k.startswith({names}) and k != {apart!r}}}
-if begins != {begins} or {bucket!r} in env:
+if begins != {begins} or env.get({bucket!r}) != {has_bucket!r}:
     os.execv({program!r}, [{program!r}, *sys.argv[1:]])
 channel = socket(AF_UNIX, SOCK_SEQPACKET)
 channel.connect({address!r})
 request = ascii({{"argv": [{program!r}, *sys.argv[1:]], "cwd": os.getcwd(), "env": env}})
 streams = b"".join(number.to_bytes(4, sys.byteorder) for number in range(3))
 channel.sendmsg([request.encode()], [(SOL_SOCKET, SCM_RIGHTS, streams)])
-code = int.from_bytes(channel.recv(8), sys.byteorder, signed=True)
+pid, code = 0, 0
+def read():
+    return int.from_bytes(channel.recv(8), sys.byteorder, signed=True)
+def pass_on(number, frame):
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass
+pid = read()
+for number in {passed}:
+    signal(number, pass_on)
+code = read()
 if code < 0:
+    if -code in {passed}:
+        signal(-code, SIG_DFL)
     os.kill(os.getpid(), -code)
 os._exit(code)
 """
@@ -75,7 +93,7 @@ class Resident:
         """A folder for PATH, with the client; the process removes it at its end."""
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as door:
-            door.bind(self._write_client(program))
+            door.bind(self._write_client(program, environ.get(_OF_A_BUCKET)))
             door.listen()
             passed = [theirs.fileno(), door.fileno()]
             self._process = subprocess.Popen(
@@ -115,7 +133,7 @@ class Resident:
         self._channel.close()
         self._process.wait()
 
-    def _write_client(self, program: Path) -> str:
+    def _write_client(self, program: Path, has_bucket: str | None) -> str:
         """Write the client; return the address it connects to."""
         address = str(self.folder / "door")
         client = self.folder / program.name
@@ -126,6 +144,8 @@ class Resident:
                 apart=_SET_IN_THE_FORK,
                 begins=_BEGINS,
                 bucket=_OF_A_BUCKET,
+                has_bucket=has_bucket,
+                passed=tuple(map(int, _PASSED_ON)),
                 program=str(program),
                 address=address,
             )
@@ -177,10 +197,15 @@ def resident_for(program: Path, environ: Mapping[str, str]) -> Resident | None:
     return _resident(program, has_bucket=_OF_A_BUCKET in environ) if begins == _BEGINS else None
 
 
+def new_resident(program: Path, **variables: str) -> Resident:
+    """Return one for a kind of test, whose interpreter begins with more variables than usual."""
+    return Resident(program, {**_BEGINS, "PATH": "/usr/bin:/bin", **variables}, _MODULES)
+
+
 @functools.cache
 def _resident(program: Path, *, has_bucket: bool) -> Resident:
     """Return one of the two there may be: the modules of a bucket make all forks slower."""
-    environ = {**_BEGINS, "PATH": "/usr/bin:/bin"}
     if has_bucket:
-        return Resident(program, environ | {_OF_A_BUCKET: "false"}, (*_MODULES, "gcsfs"))
-    return Resident(program, environ, _MODULES)
+        environ = {**_BEGINS, "PATH": "/usr/bin:/bin", _OF_A_BUCKET: "false"}
+        return Resident(program, environ, (*_MODULES, "gcsfs"))
+    return new_resident(program)

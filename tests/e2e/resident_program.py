@@ -1,5 +1,8 @@
 """Forks the program for each request, with all modules loaded; started by `resident`, as a script.
 
+The kernel clears away what a fork leaves. What Python says of it at the very end, as of files that
+are open still, is for the tests that start the program afresh.
+
 Arguments: the descriptor where requests come from, that where clients connect (`resident`), the
 program, the modules to load first.
 """
@@ -7,6 +10,7 @@ program, the modules to load first.
 from __future__ import annotations
 
 import ast
+import atexit
 import gc
 import importlib
 import os
@@ -32,6 +36,8 @@ def main() -> None:
     """Serve until the other end is closed; in a forked child, be the program."""
     channel, door = (socket.socket(fileno=int(number)) for number in sys.argv[1:3])
     program, modules = sys.argv[3], sys.argv[4:]
+    codes: list[int] = []
+    atexit.register(_leave_to_the_kernel, codes)  # the first to register is the last to be called
     for name in [*_our_modules(), *modules]:
         importlib.import_module(name)
     # As Python sets it for the program.
@@ -45,7 +51,29 @@ def main() -> None:
     if not is_child:
         shutil.rmtree(folder)
     else:
+        _run(program, codes)
+
+
+def _run(program: str, codes: list[int]) -> None:
+    """Be the program; append its exit code, if it has one."""
+    try:
         runpy.run_path(program, run_name="__main__")
+    except SystemExit as ending:
+        if ending.code is None or isinstance(ending.code, int):
+            codes.append(ending.code or 0)
+        raise
+    codes.append(0)
+
+
+def _leave_to_the_kernel(codes: list[int]) -> None:
+    """End with an exit code here: to take all modules apart is most of what a fork costs."""
+    if codes:
+        try:
+            for stream in (sys.stdout, sys.stderr):
+                stream.flush()
+        except (OSError, ValueError):
+            return  # Python tries once more, and complains
+        os._exit(codes[0])
 
 
 def _our_modules() -> list[str]:
@@ -83,10 +111,10 @@ def _serve(channel: socket.socket, door: socket.socket) -> bool:
                 return True
             if caller is channel:
                 *streams, status = descriptors
-                _tell(status, pid)
             else:
                 streams, status = descriptors, caller.detach()
                 waiting.register(status, selectors.EVENT_READ, _Gone(pid))
+            _tell(status, pid)
             for descriptor in streams:
                 os.close(descriptor)
             waiting.register(os.pidfd_open(pid), selectors.EVENT_READ, _Ended(pid, status))

@@ -43,7 +43,7 @@ def on_cluster(
 
 
 def fork_jobs(project: Project) -> None:
-    """Have jobs fork the resident process instead of loading Python: no signal reaches those."""
+    """Have jobs fork the resident process instead of loading Python."""
     environ = project.environ()
     resident = resident_for(PROGRAM, environ)
     assert resident is not None

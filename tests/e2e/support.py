@@ -26,6 +26,8 @@ from .resident import resident_for
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from .resident import Resident
+
 BIN = Path(sys.executable).parent
 PROGRAM = BIN / "marin-build"
 CHECKOUT = Path(__file__).parents[2]
@@ -343,6 +345,8 @@ class Project:
     environment: dict[str, str] = field(default_factory=dict)
     started: list[Running] = field(default_factory=list)
     written: int = 0
+    resident: Resident | None = None
+    """What `run` forks the program from, where it is not one that all projects have."""
 
     def environ(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
         """Return the environment of the program: nothing of ours but what it needs."""
@@ -388,7 +392,7 @@ class Project:
     ) -> Done:
         """Run marin-build to its end; that a store took its time, on a slow machine, is no news."""
         environ = self.environ(env)
-        resident = resident_for(PROGRAM, environ)
+        resident = self.resident or resident_for(PROGRAM, environ)
         if resident is None:
             done = self.execute([PROGRAM, *args], cwd=cwd, env=env)
         else:
@@ -430,7 +434,10 @@ class Project:
         return self.start_command([PROGRAM, *args], env=env)
 
     def start_fork(self, *args: str | Path, env: Mapping[str, str] | None = None) -> Running:
-        """Start marin-build as a fork of the resident process: no signal sent here reaches it."""
+        """Start marin-build as a fork of the resident process; a client passes on signals.
+
+        `wait_until_all_gone` does not see it: the environment that marks it is not its first one.
+        """
         return self.start_command([PROGRAM.name, *args], env=self.forking(env))
 
     def start_command(

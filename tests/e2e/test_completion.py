@@ -15,6 +15,7 @@ from .terminal import shell_on_terminal
 
 if TYPE_CHECKING:
     from .support import Project
+    from .terminal import Shell
 
 _ASK = """\
 eval "$(marin-build completion bash)"
@@ -94,7 +95,15 @@ _LINES = {
     "marin-build plan --set lines=5 co\t": ["plan", "--set", "lines=5", "corpus"],
     "marin-build plan -f pip\t": ["plan", "-f", "pipeline.py"],
     "marin-build plan -f nothing.py co\t": ["plan", "-f", "nothing.py", "co"],
+    "marin-build plan --engine kub\t": ["plan", "--engine", "kubernetes"],
+    "marin-build apply saved/my\t": ["apply", "saved/my-plan"],
+    "marin-build graph --from-plan sav\tm\t": ["graph", "--from-plan", "saved/my-plan"],
+    "marin-build graph -o sav\tn\t": ["graph", "-o", "saved/notes.txt"],
 }
+
+
+def _typed(there: Shell, line: str) -> list[str]:
+    return [word.removesuffix("/") for word in there.type(line)]
 
 
 @pytest.mark.parametrize("shell", _SHELLS)
@@ -104,6 +113,8 @@ def test_a_person_who_presses_tab_gets_the_word(project: Project, shell: str) ->
         pytest.skip(f"no {shell}: `apt-get install {shell}`")
     project.pipeline(DIAMOND)
     project.write("marin-build.toml", "[profiles.review]\njobs = 1\n")
+    project.write("saved/my-plan/plan.json", "{}")
+    project.write("saved/notes.txt", "")
     installed = project.run("completion", shell, "--install")
     assert installed.out.startswith("written: ")
     assert f"the next {shell} that you start" in installed.out

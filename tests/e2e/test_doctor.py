@@ -29,8 +29,22 @@ def test_a_machine_on_which_all_works(project: Project) -> None:
     assert [checks[one]["state"] for one in ("configuration", "machine", "prefix")] == ["ok"] * 3
     assert checks["prefix"]["findings"][0]["what"] == "conditional writes hold"
     assert project.tree(".marin-build") == {}
+    assert checks["prefix"]["findings"][1]["what"].startswith("leases are ")
     shown = project.run("doctor")
     assert "ok    prefix (" in shown.out
+
+
+def test_leases_are_what_the_configuration_says(project: Project) -> None:
+    """Else `doctor` speaks of locks where the next build writes documents."""
+    project.pipeline(DIAMOND)
+    project.write("marin-build.toml", 'lease_by = "documents"\n')
+    said = [one["what"] for one in _checks(project, 0)["prefix"]["findings"]]
+    assert "leases are documents: the setting `lease_by` says so" in said
+    assert project.run("apply").code == 0
+    project.write("marin-build.toml", 'lease_by = "kernel"\n')
+    refused = _checks(project, 4)["prefix"]["problem"]
+    assert "others build there by documents" in str(refused)
+    assert "others build there by documents" in project.run("apply", "--force", "report").err
 
 
 def test_a_bucket_is_tried_with_the_credentials_of_the_user(project: Project) -> None:

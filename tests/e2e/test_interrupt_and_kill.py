@@ -301,7 +301,7 @@ def test_after_sigkill_the_work_dies_and_the_next_apply_goes_on(
     assert end_of(pids) == []
     assert running.wait_until_all_gone() == {}
     planned = project.run("plan")
-    assert "left_HASH    interrupted (USER@HOST is gone)\n" in project.mask(planned.out)
+    assert "left_HASH    interrupted (the run by USER@HOST is gone)\n" in project.mask(planned.out)
     again = project.start("apply", "--json", "-j", "4")
     for _ in range(2):
         gate.wait_started()

@@ -139,6 +139,8 @@ def test_a_run_that_was_killed_died_and_one_that_lives_runs(project: Project, ga
     assert running.wait_until_all_gone() == {}
     (run,) = runs(project)
     assert (run["outcome"], run["why"]) == ("died", f"its process {run['pid']} is gone")
+    assert " s+  1 built, 1 begun " in project.run("runs").out, "when it died is not known"
+    assert ", took at least " in project.run("runs", "latest").out
     again = project.start("apply")
     gate.wait_started()
     gate.let_go()

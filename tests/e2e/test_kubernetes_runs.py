@@ -21,7 +21,7 @@ from tests.servers.kubernetes import kubernetes_cluster
 from tests.servers.kubernetes_nodes import Node
 from tests.servers.slurm import wait_until
 
-from .support import BIN, PATIENCE, Project, copy_examples, shellcheck
+from .support import PATIENCE, Project, copy_examples, shellcheck
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,7 +111,7 @@ def there(project: Project, cluster: KubernetesCluster, bucket: GcsServer, gate:
     project.environment |= cluster.environment
     cluster.image_environment.clear()
     cluster.image_environment.update(
-        project.environ() | {"PATH": f"{BIN}:/usr/bin:/bin", "GATE": str(gate.folder)}
+        project.environ() | project.forking() | {"GATE": str(gate.folder)}
     )
     project.write("marin-build.toml", SETTINGS.format(root=project.root, digest="0" * 64))
     project.pipeline(PIPELINE)
@@ -178,12 +178,12 @@ def test_a_killed_apply_leaves_its_job_to_the_next_one(
     there: Project, cluster: KubernetesCluster, gate: Gate
 ) -> None:
     """Else a lost terminal means a second job for hours of work, or a lost one."""
-    first = there.start("apply", "--set", "gated=true", "--json")
+    first = there.start_fork("apply", "--set", "gated=true", "--json")
     gate.wait_started()
     first.send(signal.SIGKILL)
     first.wait()
     left = _running_job(cluster)
-    second = there.start("apply", "--set", "gated=true", "--json")
+    second = there.start_fork("apply", "--set", "gated=true", "--json")
     assert _job(second) == left
     gate.let_go()
     done = second.wait()
@@ -195,14 +195,14 @@ def test_an_interrupt_deletes_the_job_and_the_next_run_builds(
     there: Project, cluster: KubernetesCluster, gate: Gate
 ) -> None:
     """Else Ctrl-C leaves pods that cost by the hour, or a name that nobody can use again."""
-    run = there.start("apply", "--set", "gated=true", "--json")
+    run = there.start_fork("apply", "--set", "gated=true", "--json")
     gate.wait_started()
     job = _running_job(cluster)
     run.send(signal.SIGINT)
     done = run.wait()
     assert done.code == 130, done.err
     assert done.names_of("step_interrupted") == ["model"]
-    again = there.start("apply", "--set", "gated=true")  # while the pod may still be ending
+    again = there.start_fork("apply", "--set", "gated=true")  # while the pod may still be ending
     gate.wait_started()
     gate.let_go(2)
     assert again.wait().code == 0
@@ -226,7 +226,7 @@ def test_an_evicted_pod_is_no_failure_of_the_step(
     there: Project, cluster: KubernetesCluster, gate: Gate
 ) -> None:
     """Else each spot node that is taken away uses up a try of the step."""
-    run = there.start("apply", "--set", "gated=true", "--json")
+    run = there.start_fork("apply", "--set", "gated=true", "--json")
     gate.wait_started()
     (pod,) = cluster.pods_of(_running_job(cluster))
     cluster.evict(pod["metadata"]["name"])
@@ -243,7 +243,7 @@ def test_a_lost_node_is_no_failure_of_the_step(
     there: Project, cluster: KubernetesCluster, gate: Gate
 ) -> None:
     """Else a machine that dies ends a run of a week."""
-    run = there.start("apply", "--set", "gated=true", "--json")
+    run = there.start_fork("apply", "--set", "gated=true", "--json")
     gate.wait_started()
     (pod,) = cluster.pods_of(_running_job(cluster))
     node = pod["spec"]["nodeName"]
@@ -288,7 +288,7 @@ def test_a_server_that_is_away_is_waited_for(
     there: Project, cluster: KubernetesCluster, gate: Gate
 ) -> None:
     """Else an upgrade of the control plane fails the runs of a whole team."""
-    run = there.start("apply", "--set", "gated=true")
+    run = there.start_fork("apply", "--set", "gated=true")
     gate.wait_started()
     cluster.down()
     _until_said(run, "asking again until it answers")
@@ -303,7 +303,7 @@ def test_a_login_that_ends_is_read_again(
     there: Project, cluster: KubernetesCluster, gate: Gate
 ) -> None:
     """Else a run of a day ends with the token of an hour."""
-    run = there.start("apply", "--set", "gated=true")
+    run = there.start_fork("apply", "--set", "gated=true")
     gate.wait_started()
     cluster.expire_token()
     _until_said(run, "the cluster does not accept our login")
@@ -340,7 +340,7 @@ def test_a_job_that_a_person_deletes_stops_its_step(
     there: Project, cluster: KubernetesCluster, gate: Gate
 ) -> None:
     """Else what a person has ended on purpose is started again behind their back."""
-    run = there.start("apply", "--set", "gated=true", "--json")
+    run = there.start_fork("apply", "--set", "gated=true", "--json")
     gate.wait_started()
     job = _running_job(cluster)
     client = new_client_from_config(str(cluster.kubeconfig))
@@ -417,11 +417,10 @@ def test_the_example_of_two_slices_builds_one_target_and_survives_an_eviction(
         for pool in range(2) for host in range(2)
     ]  # fmt: skip
     with kubernetes_cluster(tmp_path / "cluster", [Node("n1", labels=SPOT), *tpus]) as cluster:
-        path = f"{BIN}:/usr/bin:/bin"
-        cluster.image_environment.update(example.environ() | {"PATH": path})
+        cluster.image_environment.update(example.environ() | example.forking())
         example.environment |= cluster.environment
         try:
-            run = example.start("apply", "--json")
+            run = example.start_fork("apply", "--json")
             cluster.wait_for(lambda: cluster.objects("JobSet"))
             (jobset,) = cluster.objects("JobSet")
             pods = cluster.wait_for_pods(jobset["metadata"]["name"], 4)
@@ -492,7 +491,7 @@ def test_a_pod_out_of_memory_is_told_as_that(
     there: Project, cluster: KubernetesCluster, gate: Gate
 ) -> None:
     """Else it is tried again on the same node, with the same memory, as a lost machine."""
-    run = there.start("apply", "--set", "gated=true", "--json")
+    run = there.start_fork("apply", "--set", "gated=true", "--json")
     gate.wait_started()
     (pod,) = cluster.pods_of(_running_job(cluster))
     cluster.oom(pod["metadata"]["name"])

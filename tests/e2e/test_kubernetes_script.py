@@ -70,7 +70,7 @@ def test_kubectl_submits_a_plan_that_pods_build(project: Project, tmp_path: Path
         project.write("marin-build.toml", SETTINGS.format(root=project.root, digest="0" * 64))
         project.pipeline(PIPELINE)
         cluster.image_environment.clear()
-        cluster.image_environment.update(project.environ() | {"PATH": f"{BIN}:/usr/bin:/bin"})
+        cluster.image_environment.update(project.environ() | project.forking())
         done = project.run("plan", "--engine", "kubernetes", "-o", "saved")
         assert done.code == 0, done.err
         script: list[str | Path] = ["bash", project.root / "saved" / "submit.sh"]

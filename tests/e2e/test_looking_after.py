@@ -150,6 +150,10 @@ def test_a_holder_that_died_here_is_said_to_be_gone(project: Project, gate: Gate
     done = project.run("status", "held")
     assert done.out.startswith("gone  held_")
     assert "its holder is gone: " in done.out
+    assert "; the next apply builds it\n" in done.out
+    (row,) = [line for line in project.run("ls").out.splitlines() if line.startswith("held_")]
+    assert "  its holder is gone: " in row
+    assert "held by" not in row
     (told,) = project.run("status", "held", "--json").document["targets"]
     assert told["state"] == "gone"
 
@@ -308,7 +312,7 @@ def test_a_step_in_a_bucket_that_printed_nothing_yet_is_told_so(
     remote: Project, gate: Gate
 ) -> None:
     """Here its log lies in another folder than where it is looked for: the same as none."""
-    running = remote.start("apply")
+    running = remote.start_fork("apply")
     gate.wait_started()
     done = remote.run("logs", "held", env={"TMPDIR": str(remote.home)})
     assert (done.code, done.out) == (0, "")
@@ -382,7 +386,7 @@ def test_adopted_data_is_verified_where_it_lies(project: Project) -> None:
 
 
 def test_outputs_in_a_bucket_are_verified(remote: Project, gate: Gate) -> None:
-    running = remote.start("apply")
+    running = remote.start_fork("apply")
     gate.wait_started()
     gate.let_go()
     assert running.wait().code == 0

@@ -258,6 +258,43 @@ def test_files_of_the_names_of_targets_mean_nothing(project: Project, tool: str)
     assert project.counts() == {"corpus": 1, "left": 2, "report": 2, "right": 1}
 
 
+def test_what_others_built_meanwhile_is_skipped_by_name(project: Project) -> None:
+    """Else a replay beside another one prints totals of nobody knows what."""
+    project.pipeline(DIAMOND)
+    project.run("plan", "-o", "saved")
+    project.run("apply")
+    (script,) = (project.root / "saved/steps").glob("report_*/run.sh")
+    done = project.bash(str(script))
+    assert (done.code, done.out) == (0, f"skipped  {script.parent.name}\n")
+
+
+@pytest.mark.parametrize("tool", [*TOOLS, "run.sh"])
+def test_a_shell_that_does_not_find_us_gets_the_way_out(project: Project, tool: str) -> None:
+    """Else who forgot to activate an environment reads of a line of a script they never saw."""
+    project.pipeline(DIAMOND)
+    project.run("plan", "-o", "saved")
+    argv = ["bash", "saved/run.sh"] if tool == "run.sh" else command(tool)
+    done = project.execute([*argv], env={"MARIN_BUILD": "/nowhere/marin build"})
+    assert done.code != 0
+    said = done.out + done.err
+    assert "error: there is no program `/nowhere/marin build` here\n" in said
+    assert "hint: activate the environment that has it, or set MARIN_BUILD to its path\n" in said
+    assert "command not found" not in said
+    assert "No such file" not in said
+
+
+def test_a_plan_that_its_code_left_behind_is_not_to_be_applied_again(project: Project) -> None:
+    """Else the last line of a run names a command that stops in the same place."""
+    project.pipeline(DIAMOND)
+    project.run("plan", "-o", "saved")
+    project.pipeline(DIAMOND.replace('ran("corpus")', 'ran("corp" + "us")'))
+    done = project.run("apply", "saved")
+    assert done.code == 5
+    assert "  stopped   corpus_" in done.out
+    assert "hint: make the plan again\n" in done.err
+    assert "to go on" not in done.err
+
+
 def test_replays_and_applies_share_the_work(project: Project) -> None:
     """Else the way one builds decides whether leases hold."""
     project.write("graph.json", '{"needs": [[], [0], [0], [1, 2], [1, 2], [3, 4]], "fails": []}')

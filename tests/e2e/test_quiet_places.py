@@ -143,7 +143,7 @@ def test_logs_of_outputs_in_a_bucket_are_shown(
 ) -> None:
     """Else the lines of those who need them most are not there."""
     project.build_in_bucket(server.url, "gs://lab/out")
-    running = project.start("apply", "--stream-logs")
+    running = project.start_fork("apply", "--stream-logs")
     before = running.lines_until(" | cleared")
     gate.let_go()
     done = running.wait()
@@ -161,7 +161,7 @@ def test_a_store_that_says_nothing_is_named(
     """Else a command looks dead for a minute, and nobody knows what it waits for."""
     project.build_in_bucket(server.url, "gs://lab/out")
     server.faults.add(Fault("hold", every=1))
-    running = project.start(*command.split())
+    running = project.start_fork(*command.split())
     (line,) = running.lines_until("waiting for gs://lab (", err=True)
     assert "the state of " in line or "tainted targets" in line
     server.let_go()

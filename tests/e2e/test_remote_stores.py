@@ -231,9 +231,9 @@ def test_a_failed_step_says_why_beside_its_output_and_begins_anew(
 
 def test_two_at_once_build_everything_once(remote: Project, server: GcsServer, gate: Gate) -> None:
     """Else two people pay twice for the same work."""
-    first = remote.start("apply", "--json")
+    first = remote.start_fork("apply", "--json")
     gate.wait_started()
-    second = remote.start("apply", "--json")
+    second = remote.start_fork("apply", "--json")
     assert second.wait_event("step_waiting")["time_to_live"] == 60
     gate.let_go()
     assert first.wait().code == 0

@@ -12,6 +12,19 @@ from .support import PATIENCE, PROGRAM, is_running, wait_for_exits
 if TYPE_CHECKING:
     from .support import Gate, Project
 
+WAITING = """\
+from gate import wait_at_gate
+from marin_build import step
+
+
+@step
+def one(output: str) -> None:
+    wait_at_gate("one")
+
+
+targets = [one()]
+"""
+
 
 def _path(project: Project) -> dict[str, str]:
     """Return the environment in which `marin-build` is the client."""
@@ -38,16 +51,21 @@ def test_a_fork_has_the_streams_folder_arguments_and_exit_code_of_the_client(
         assert forked == fresh, command
 
 
+def test_a_fork_gets_the_signals_that_ask_its_client_to_end(project: Project, gate: Gate) -> None:
+    """Else a pod or a job that is stopped in a test is killed in the midst of its work."""
+    project.pipeline(WAITING)
+    client = project.start_fork("apply", "--isolation", "thread")
+    gate.wait_started()
+    client.send(signal.SIGINT)
+    gate.let_go()
+    done = client.wait()
+    assert done.code == 130, done
+    assert "interrupted" in done.err + done.out
+
+
 def test_a_fork_does_not_outlive_a_client_that_is_killed(project: Project, gate: Gate) -> None:
     """Else what a test started disturbs those that come after it."""
-    project.pipeline(
-        "from gate import wait_at_gate\n"
-        "from marin_build import step\n"
-        "@step\n"
-        "def one(output: str) -> None:\n"
-        "    wait_at_gate('one')\n"
-        "targets = [one()]\n"
-    )
+    project.pipeline(WAITING)
     client = project.start_command(
         ["marin-build", "apply", "--isolation", "thread"], env=_path(project)
     )

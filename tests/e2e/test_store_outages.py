@@ -95,9 +95,9 @@ def test_waiting_and_working_outlive_refusals_and_ctrl_c_outlives_a_store_that_h
     """Else seconds without an answer end a run that only waits, and all that it builds besides."""
     # Requests that hang are waited for longer than this test waits for the end.
     remote.pipeline(f"from marin_build.store import remote\nremote.PATIENCE = 3600\n{PIPELINE}")
-    first = remote.start("apply", "held", "--json")
+    first = remote.start_fork("apply", "held", "--json")
     assert gate.wait_started()[0] == "held"
-    second = remote.start("apply", "--json", "-j", "2")
+    second = remote.start_fork("apply", "--json", "-j", "2")
     assert gate.wait_started()[0] == "own"
     second.wait_event("step_waiting")
     for status in (403, 401):
@@ -119,7 +119,7 @@ def test_waiting_and_working_outlive_refusals_and_ctrl_c_outlives_a_store_that_h
     assert last["event"] == "apply_finished"
     assert (last["succeeded"], last["reused"], last["interrupted"]) == (1, 1, 1)
     server.faults.clear()
-    again = remote.start("apply")
+    again = remote.start_fork("apply")
     gate.wait_started()
     gate.let_go()
     assert again.wait().code == 0
@@ -130,7 +130,7 @@ def test_a_commit_waits_for_a_login_that_has_ended(
     remote: Project, server: GcsServer, gate: Gate
 ) -> None:
     """Else a token that ends while a step commits throws away what it has done."""
-    running = remote.start("apply", "held")
+    running = remote.start_fork("apply", "held")
     gate.wait_started()
     _refuse_to_commit(server, 403)
     gate.let_go()
@@ -148,7 +148,7 @@ def test_what_the_store_does_not_take_is_committed_later(
     remote: Project, server: GcsServer, gate: Gate, isolation: str, way: Literal["commit", "apply"]
 ) -> None:
     """Else a bucket that is gone for a moment costs the work of a day."""
-    running = remote.start("apply", "held", "--isolation", isolation)
+    running = remote.start_fork("apply", "held", "--isolation", isolation)
     gate.wait_started()
     _refuse_to_commit(server, 404)
     gate.let_go()
@@ -177,7 +177,7 @@ def test_a_job_says_that_the_infrastructure_failed_and_the_next_one_commits(
     """Else an engine counts an outage as a failure of the step, and runs all of it again."""
     target = remote.run("plan", "held", "--json").document["decisions"][0]["target"]
     job = ("run-step", "--target", target, "--once")
-    running = remote.start(*job)
+    running = remote.start_fork(*job)
     gate.wait_started()
     _refuse_to_commit(server, 404)
     gate.let_go()

@@ -17,7 +17,8 @@ from marin_build.protocol.held_target import Holding
 from marin_build.protocol.lease import TIME_TO_LIVE, Lease
 from marin_build.protocol.look import Watch
 from marin_build.protocol.manifest import manifest_of
-from marin_build.protocol.quick_holding import ANNOUNCE_AFTER, QuickHolding
+from marin_build.protocol.quick_holding import QuickHolding
+from marin_build.run_step.announcer import ANNOUNCE_AFTER
 from marin_build.store.lease_choice import MARK_SEEN_AFTER
 from tests.sim.local_habits import Way
 from tests.sim.local_protocol import MARK, Beginner

@@ -10,6 +10,7 @@ import click
 
 from marin_build.cli.terminal import Styled, echo
 from marin_build.errors import EXIT_OK
+from marin_build.workspace.workspace import find_project
 
 
 @click.group("config")
@@ -27,6 +28,8 @@ def show(keys: tuple[str, ...], profile: str | None, *, as_json: bool) -> int:
     KEY is a setting, or a table of them: `jobs`, `kubernetes`, `kubernetes.image`. Options of the
     command line win over all of them.
     """
+    from marin_build.cli.views.found_text import show_notes
+    from marin_build.operations.checks.examine_analyses import words_on_analyses
     from marin_build.operations.checks.show_config import DEFAULT, show_config
     from marin_build.text.readable import printable
 
@@ -42,6 +45,8 @@ def show(keys: tuple[str, ...], profile: str | None, *, as_json: bool) -> int:
     for one, value in zip(found, values, strict=True):
         line = f"{printable(one.key):<{keyed}}  {value:<{width}}  {printable(one.origin)}"
         echo(Styled(line, "bright_black" if one.origin == DEFAULT else None))
+    if any(one.key == "analysis_cache" and one.value is True for one in found):
+        show_notes(words_on_analyses(find_project(os.getcwd())))
     return EXIT_OK
 
 

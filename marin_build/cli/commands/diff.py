@@ -43,7 +43,7 @@ def command(
     from marin_build.operations.saved_plans.diff import compare
 
     comparison = compare(old, new, options)
-    show_notes(comparison.notes)
+    show_notes([*comparison.notes, *(comparison.uses if verbose else ())])
     if as_json:
         json.dump(diff_document(comparison), sys.stdout, indent=1)
         sys.stdout.write("\n")

@@ -143,6 +143,10 @@ def command(
     )
     is_loaded = output is not None or check_placement
     loaded = load_to_plan(options, show_warning, request.named, with_functions=is_loaded)
+    if verbose:
+        from marin_build.cli.views.found_text import show_use
+
+        show_use(loaded)
     if check_placement:
         from marin_build.operations.checks.check_placement import check_placement as check
 

@@ -67,7 +67,7 @@ def command(
     For a command step the command may follow `--`; it must be the one the pipeline declares.
     """
     from marin_build.cli.standard_streams import lasting_streams
-    from marin_build.cli.views.apply_plain import PlainView
+    from marin_build.cli.views.apply_plain import OneTargetView
     from marin_build.cli.views.apply_text import show_json
     from marin_build.cli.views.pending_text import show_pending, show_states
     from marin_build.operations.building.run_step import list_pending, run_step
@@ -118,6 +118,7 @@ def command(
         again = script_line(folder, target)
     else:
         again = command_line("run-step", options, ["--target", target])
+    commands = NextCommands(again, lambda _failure: again)
     ran = run_step(
         loaded,
         target,
@@ -128,7 +129,7 @@ def command(
         launch=launch,
         overwrite=overwrite,
         in_turn=in_turn,
-        on_event=show_json if as_json else PlainView(NextCommands(again, lambda _failure: again)),
+        on_event=show_json if as_json else OneTargetView(commands, target=target),
     )
     if ran.exit_code == INFRASTRUCTURE:
         echo(SAID_OF_INFRASTRUCTURE, err=True)

@@ -31,13 +31,15 @@ def command(
 
     If the pipeline does not load, the targets are those of its newest run.
     """
-    from marin_build.cli.views.found_text import show_notes
+    from marin_build.cli.views.found_text import show_notes, show_use
     from marin_build.cli.views.status_text import show_status, status_json
     from marin_build.operations.outputs.recall import load_or_recall
     from marin_build.operations.runs.status import read_status
 
     recalled = load_or_recall(options, targets)
     show_notes(recalled.notes)
+    if verbose:
+        show_use(recalled.loaded)
     read = read_status(recalled.loaded, recalled.selectors, ask_queues=recalled.is_declared)
     if as_json:
         sys.stdout.write(json.dumps(status_json(read), indent=1) + "\n")

@@ -48,6 +48,23 @@ class PlainView(TextView):
                 TextView.__call__(self, event)
 
 
+@dataclass(slots=True)
+class OneTargetView(PlainView):
+    """Shows the build of one target. `target`: its id.
+
+    If others have built it meanwhile, it is skipped, in the words of the scripts of a plan: many of
+    them run side by side, and a line without a name would be anyone's.
+    """
+
+    target: str = ""
+
+    def ending(self, totals: report.ApplyFinished) -> str:
+        """Return the line that ends the run."""
+        if self.total == 0 and totals.reused == 1 and not totals.succeeded:
+            return f"skipped  {self.target}"
+        return PlainView.ending(self, totals)
+
+
 def running_line(progress: LiveProgress, now: float) -> str:
     """Return what runs, the longest-running first: `[3/40] train_ac2d 12 min 3 s and 5 more`."""
     named = [

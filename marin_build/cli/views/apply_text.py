@@ -50,6 +50,9 @@ class TextView:
     """Each failure with the number of targets that were built before it."""
     tries: Counter[str] = field(default_factory=Counter)
     blocked: dict[str, list[str]] = field(default_factory=dict)
+    told_ways: bool = False
+    """Whether a step was stopped and said how to go on: the same command would stop again."""
+
     tells_more: ClassVar[bool] = True
 
     def __call__(self, event: Event) -> None:
@@ -58,10 +61,10 @@ class TextView:
             case report.ApplyStarted(run=run, to_build=count, reused=reused, jobs=jobs):
                 self.total = count
                 if count:
-                    echo(f"run {run}: {count} to build, {reused} reused, {jobs} at once")
+                    echo(f"run {run}: {count:,} to build, {reused:,} reused, {jobs} at once")
             case report.ApplyExpanded(expansions=names, to_build=count):
                 self.total += count
-                echo(f"  expanded  {', '.join(names)}: {count} more to build", fg="cyan")
+                echo(f"  expanded  {', '.join(names)}: {count:,} more to build", fg="cyan")
             case report.StepDrifted():
                 self._drifted(event)
             case report.StepEnded():
@@ -113,6 +116,7 @@ class TextView:
             case Stopped(message=message, hint=hint):
                 echo(f"  stopped   {target}  {printable(message)}", fg="red")
                 if hint:
+                    self.told_ways = True
                     echo(f"hint: {hint}", err=True)
             case Interrupted():
                 echo(f"  interrupted {target}", fg="yellow")
@@ -163,15 +167,19 @@ class TextView:
         if rest := [event.name for event, _, _ in self.failures[_MOST_FAILED:]]:
             echo(f"\nerror: {some_of(rest)} failed, too", fg="red", err=True)
             echo("hint: marin-build status lists all; marin-build logs TARGET", err=True)
-        echo(totals_line(totals, duration))
+        echo(self.ending(totals))
         for line in where_time_went(totals, duration) if self.tells_more else ():
             echo(line)
         if self.tells_more:
             for line in output_lines(totals.outputs, totals.more_outputs, self.commands.paths):
                 echo(line)
         show_drift(totals.drifted, self.commands.plan)
-        if totals.interrupted or totals.not_started:
+        if totals.interrupted or (totals.not_started and not self.told_ways):
             echo(f"to go on: {self.commands.again}", err=True)
+
+    def ending(self, totals: report.ApplyFinished) -> str:
+        """Return the line that ends the run."""
+        return totals_line(totals, duration)
 
 
 class QuietView(TextView):
@@ -229,7 +237,7 @@ _SHOWN = 5
 
 def totals_line(totals: ApplyFinished, duration: Callable[[float], str]) -> str:
     """Return the line that ends every run: `3 built, 5 reused in 12 s`."""
-    parts = [f"{totals.succeeded} built"]
+    parts = [f"{totals.succeeded:,} built"]
     for count, word in (
         (totals.reused, "reused"),
         (totals.failed, "failed"),
@@ -239,7 +247,7 @@ def totals_line(totals: ApplyFinished, duration: Callable[[float], str]) -> str:
         (totals.not_started, "not started"),
     ):
         if count or word == "reused":
-            parts.append(f"{count} {word}")
+            parts.append(f"{count:,} {word}")
     line = f"{', '.join(parts)} in {duration(totals.seconds)}"
     if names := totals.waiting:
         line += f"; not known yet: the steps of {some_of(names)}"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from marin_build.cli.terminal import echo
 from marin_build.cli.views.columns import columns
+from marin_build.plan.target_state import State
 from marin_build.text.moments import moment_text
 from marin_build.text.readable import bytes_text, printable
 
@@ -85,7 +86,8 @@ def _remarks(target: InventoryTarget, stored: Stored, *, name_has_several: bool)
     if (tombstone := target.state.tombstone) is not None:
         yield f"marked by gc {moment_text(tombstone.at, 'minutes')}"
     if lease is not None and not target.is_built:
-        yield f"held by {lease.describe()}"
+        is_gone = target.state.state is State.GONE
+        yield f"{'its holder is gone:' if is_gone else 'held by'} {lease.describe()}"
     if taint is not None:
         yield f"tainted: {taint.reason}"
     if target.state.damage is not None:

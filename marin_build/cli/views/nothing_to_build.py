@@ -60,7 +60,7 @@ def _say(planned: Planned, commands: NextCommands, *, is_blocked: bool, quiet: b
 
         reused = planned.reused
         # Not "built": of those below a built target nothing is read, and one may have failed since.
-        echo(f"nothing to do: {reused} target{'s are' if reused != 1 else ' is'} reused")
+        echo(f"nothing to do: {reused:,} target{'s are' if reused != 1 else ' is'} reused")
         if not quiet:
             for line in output_lines(*requested_outputs(planned.decided), commands.paths):
                 echo(line)

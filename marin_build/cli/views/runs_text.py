@@ -72,7 +72,7 @@ def _row(run: KeptRun) -> tuple[str, ...]:
         run.id,
         run.outcome,
         moment_text(run.start, "minutes").removesuffix(" UTC"),
-        f"{duration(seconds)}{'' if run.is_over else '+'}" if is_known and seconds else "",
+        f"{duration(seconds)}{'' if run.took_known else '+'}" if is_known and seconds else "",
         _counts(run),
         run.by,
         shortened(run.command, _WIDEST) if run.argv else _known_from(run),
@@ -126,7 +126,7 @@ def _facts(shown: ShownRun) -> Iterator[tuple[str, str]]:
 
 def _took(run: KeptRun) -> str:
     text = duration(run.seconds or 0.0)
-    return f"took {text}" if run.is_over else f"its journal goes {text} far"
+    return f"took {text}" if run.took_known else f"took at least {text}"
 
 
 def _plan_facts(plan: PlanDocument) -> Iterator[tuple[str, str]]:

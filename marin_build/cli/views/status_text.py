@@ -189,7 +189,11 @@ def _facts(target: TargetState, host: Host, now: float) -> tuple[str, str]:
                 more = f"{left}: {target.work[0]}; `marin-build unlock TARGET --kill` ends it"
             return _held(lease, host, now) + more, _by(lease) + left
         case State.GONE if lease is not None:
-            return f"its holder is gone: {lease.describe()}", f"its holder is gone: {_by(lease)}"
+            ways = "the next apply builds it"
+            return (
+                f"its holder is gone: {lease.describe()}; {ways}",
+                f"its holder is gone: {_by(lease)}; {ways}",
+            )
         case State.QUEUED if (job := target.job) is not None:
             before = f"; before, {_failed(target.last)}" if target.last is not None else ""
             return job.describe() + before, f"{job.job.partition(':')[0]}, {job.said}"

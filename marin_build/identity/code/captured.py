@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from marin_build.identity.code.function_code import CodeReader, FunctionCode
 
 
-_PLAIN = (str, int, float, bool)
+_PLAIN = frozenset((str, int, float, bool))
 _CANONICAL = {"bytes", "timedelta"}
 """Plain types that attributes of steps may have; their text is that of the attribute."""
 _LONGEST = 1000
@@ -45,6 +45,41 @@ _LONGEST = 1000
 _BUILTIN = {list, tuple, set, frozenset, dict}
 _SIZED = (deque, ChainMap)
 _ABSENT = object()
+
+
+def text_of(fn: object, reader: CodeReader) -> str:
+    """Return a text that is equal for equal code and equal values held by the `fn` of a step."""
+    if type(fn) is types.FunctionType and (text := _simple_text(fn, reader)) is not None:
+        return text
+    return Holdings(reader).text(fn, "")
+
+
+def _simple_text(function: types.FunctionType, reader: CodeReader) -> str | None:
+    """Return the text of a function that holds no code; None if it may hold some.
+
+    Steps that a loop declares have such functions: they hold numbers, names and other steps.
+    """
+    code = function.__code__
+    if function.__defaults__ or function.__kwdefaults__ or is_foreign(code.co_filename):
+        return None
+    held: list[str] = []
+    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            item = cell.cell_contents
+        except ValueError:  # it has no value yet
+            return None
+        if type(item) in _PLAIN or item is None:
+            held.append(f"{name}={item!r}")
+        elif isinstance(item, CountsByName) and not isinstance(item, StandsForFunction):
+            held.append(f"{name}={item.code_name}")
+        else:
+            return None
+    found = reader.of_function(function)
+    return _function_text(found, held) if found.has_source else None
+
+
+def _function_text(code: FunctionCode, held: list[str]) -> str:
+    return f"function {code.closure.digest} {held}"
 
 
 @dataclass(slots=True)
@@ -135,7 +170,7 @@ class Holdings:
         ]
         if not code.has_source:
             held.extend(self._named(value, where, via))
-        return f"function {code.closure.digest} {held}"
+        return _function_text(code, held)
 
     def _captured(
         self, item: object, name: str, code: FunctionCode, where: str, via: tuple[str, ...]

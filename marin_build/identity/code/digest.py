@@ -8,7 +8,7 @@ import types
 from typing import TYPE_CHECKING
 
 from marin_build.identity.callables import StandsForFunction
-from marin_build.identity.code.captured import Holdings
+from marin_build.identity.code.captured import Holdings, text_of
 from marin_build.identity.code.syntax import digest_of_text, forget_syntax
 from marin_build.quick_dataclass import dataclass
 from marin_build.workspace.workspace import current_workspace
@@ -77,7 +77,7 @@ def code_digest(fn: object, declared_in: str | None = None) -> str:
     Covered are the function, all first-party code it reaches by name, and captured values; the
     arguments are those of `code_of`.
     """
-    return digest_of_text(Holdings(reader_of(fn, declared_in)).text(fn, ""))
+    return digest_of_text(text_of(fn, reader_of(fn, declared_in)))
 
 
 def _shown(value: object, text: str) -> str:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
-from marin_build.identity.code.captured import Holdings
+from marin_build.identity.code.captured import text_of
 from marin_build.identity.code.function_code import Closure, FunctionCode
 from marin_build.identity.code.lookups import Lookups
 from marin_build.identity.code.syntax import digest_of_text, lasting_stamp
@@ -62,7 +62,7 @@ class KnownCode:
             NotKnownError: it holds code that is not known.
 
         """
-        return digest_of_text(Holdings(self).text(fn, ""))
+        return digest_of_text(text_of(fn, self))
 
     def of_function(self, function: types.FunctionType) -> FunctionCode:
         """Return the code of a function; raise NotKnownError if it is not known."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from marin_build.operations.building.prepare_apply import Terms
     from marin_build.operations.loading.options import PipelineOptions
     from marin_build.plan.decisions import Plan
+    from marin_build.run_step.body import Bodies
     from marin_build.run_step.session import Session
     from marin_build.run_step.workers import Isolation
 
@@ -91,15 +92,20 @@ def make_isolation(session: Session, name: str, jobs: int) -> Isolation:
 
 
 def _isolation(session: Session, name: str, jobs: int) -> Isolation:
-    from marin_build.run_step.supervisor_pool import SupervisorPool
-
+    bodies: Bodies
     if name == "thread":
         from marin_build.run_step.thread_bodies import ThreadBodies
 
-        return SupervisorPool(session, ThreadBodies(session), jobs)
-    from marin_build.run_step.fork.bodies import ForkBodies
+        bodies = ThreadBodies(session)
+    else:
+        from marin_build.run_step.fork.bodies import ForkBodies
 
-    return SupervisorPool(session, ForkBodies(session, jobs, reuse=name == "worker"), jobs)
+        bodies = ForkBodies(session, jobs, reuse=name == "worker")
+    # Imported after the fork: supervisors take pydantic, and each step in a process of its own
+    # would pay for the memory that holds it.
+    from marin_build.run_step.supervisor_pool import SupervisorPool
+
+    return SupervisorPool(session, bodies, jobs)
 
 
 def _unknown_isolation(name: str) -> UsageError:

@@ -68,8 +68,7 @@ def _consumers(plan: Plan) -> dict[int, list[int]]:
     targets = plan.targets
     if any(later.targets is None for later in targets.later):
         return {}  # it is not known what the steps of an expansion need
-    temp = set(targets.temporary())
-    temp.difference_update(plan.requested)
+    temp = set(targets.traits.temporary.difference(plan.requested))
     for later in targets.later:  # each loading of the pipeline reads what they returned
         temp.difference_update(later.sources)
     found: dict[int, list[int]] = {}

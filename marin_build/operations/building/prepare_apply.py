@@ -155,7 +155,7 @@ def plan_to_build(
 
 def let_go_of_temp(loaded: Loaded, plan: Plan, on_event: Callable[[Warned], None]) -> None:
     """Delete the outputs of steps with `temp=True` that are needed no more, if there are such."""
-    if plan.targets.temporary():
+    if plan.targets.traits.temporary:
         from marin_build.operations.building.let_go import let_go
 
         let_go(loaded, plan, on_event)

@@ -17,7 +17,7 @@ from marin_build.identity.secret import known_values
 from marin_build.operations.planning.refuse_secrets import refuse_secrets
 from marin_build.plan.decisions import Kind
 from marin_build.plan.deep_digests import deep_digests_of_run
-from marin_build.protocol.provenance import provenance, read_here
+from marin_build.protocol.provenance import provenance_at, read_here
 from marin_build.redaction import Redactor
 from marin_build.store.local_read import owner_of
 from marin_build.store.mounts import is_shared, probe_locks
@@ -57,7 +57,9 @@ def check_writable(prefix: str) -> None:
     except OSError as error:
         raise _unwritable(prefix, error) from error
     if not os.access(prefix, os.W_OK | os.X_OK):
-        raise _unwritable(prefix, PermissionError(errno.EACCES, "permission denied"))
+        is_read_only = os.statvfs(prefix).f_flag & os.ST_RDONLY
+        number = errno.EROFS if is_read_only else errno.EACCES
+        raise _unwritable(prefix, OSError(number, os.strerror(number)))
 
 
 def _unwritable(prefix: str, error: OSError) -> StoreError:
@@ -154,7 +156,7 @@ def make_session(
         deep=_deep_fingerprints(plan),
         run=run or f"r-{os.urandom(4).hex()}",
         host=loaded.host,
-        provenance=provenance(loaded.workspace.project, argv or ("marin-build", *sys.argv[1:])),
+        provenance=provenance_at(loaded.workspace.project, argv or ("marin-build", *sys.argv[1:])),
         now=lambda: datetime.now(UTC),
         forced=plan.rebuilt_anyway,
         pinned_code=pinned_code,

@@ -1,4 +1,4 @@
-"""Words that a shell may complete: targets, parameters and profiles of the pipeline here."""
+"""Words that a shell may complete: engines, and what the pipeline and the settings here name."""
 
 from __future__ import annotations
 
@@ -82,6 +82,13 @@ def profile_names() -> Sequence[str]:
         return ()
     profiles = configured.get("profiles")
     return list(profiles) if isinstance(profiles, dict) else ()
+
+
+def engine_names() -> Sequence[str]:
+    """Return the engines that are installed, ours first."""
+    from marin_build.engines.registry import registered_engines
+
+    return [one.name for one in registered_engines()]
 
 
 def _listed(file: str | None) -> Sequence[str] | None:

@@ -66,7 +66,7 @@ def examine(
     checkups = [Checkup("configuration", project, problem=problem)]
     if only is None:
         place = prefix_of(PipelineOptions(prefix=prefix), settings, project)
-        checkups += [examine_machine(project), examine_prefix(place)]
+        checkups += [examine_machine(project), examine_prefix(place, settings.lease_by)]
         checkups += examine_analyses(project, is_on=settings.analysis_cache)
     else:
         used = (only,)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from marin_build.analysis.analysis_files import REFUSED, UNSTEADY, USED, AnalysisFiles
+from marin_build.analysis.analysis_files import AnalysisFiles
+from marin_build.analysis.use_of_loads import use_in_words
 from marin_build.operations.checks.checkup import Checkup, Finding
 from marin_build.text.readable import printable
 
@@ -25,20 +26,21 @@ def examine_analyses(project: str, *, is_on: bool) -> Iterator[Checkup]:
     if not is_on:
         findings = [Finding("off: each command loads the pipeline", is_note=True)]
     else:
-        known = list(AnalysisFiles(project).all())
-        lines = dict.fromkeys(_line(index) for index in known)
-        findings = [Finding(line) for line in list(lines)[:_SHOWN]]
+        findings = [Finding(words) for words in words_on_analyses(project)]
     if findings:
         yield Checkup("analysis cache", project, tuple(findings))
 
 
+def words_on_analyses(project: str) -> list[str]:
+    """Return what became of the last loads of a project's pipelines, the newest first.
+
+    Args:
+        project: its folder.
+
+    """
+    lines = dict.fromkeys(_line(index) for index in AnalysisFiles(project).all())
+    return list(lines)[:_SHOWN]
+
+
 def _line(index: Mapping[str, Any]) -> str:
-    name = f"`{printable(str(index.get('pipeline')))}`"
-    match index.get("state"):
-        case state if state == USED:
-            return f"{name} is not loaded again while nothing changes that it looks at"
-        case state if state == REFUSED:
-            return f"{name} is loaded each time: {printable(str(index.get('why')))}"
-        case state if state == UNSTEADY:
-            return f"{name} is loaded each time: it declares something else each time"
-    return f"{name} was loaded once: a second load must give the same"
+    return f"`{printable(str(index.get('pipeline')))}` {use_in_words(index)}"

@@ -12,7 +12,7 @@ from marin_build._version import __version__
 from marin_build.errors import MarinBuildError
 from marin_build.observe.try_store import try_store
 from marin_build.operations.checks.checkup import Checkup, Finding
-from marin_build.store.lease_choice import read_mark, way_without_mark
+from marin_build.store.lease_choice import read_mark, refuse_without_locks, way_without_mark
 from marin_build.store.mounts import is_shared, probe_locks
 from marin_build.store.open_store import open_store
 from marin_build.store.try_locks import why_not
@@ -22,6 +22,8 @@ from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from marin_build.store.lease_by import LeaseBy
 
 _LITTLE_SPACE = 1 << 30
 _CLOCK_SECONDS = 30.0
@@ -66,34 +68,44 @@ def _machine(project: str) -> Iterator[Finding]:
         )
 
 
-def examine_prefix(prefix: str) -> Checkup:
+def examine_prefix(prefix: str, lease_by: LeaseBy = "auto") -> Checkup:
     """Try in the store whether leases hold, and read its clock.
 
     Args:
         prefix: where outputs live: an absolute folder, or a URL.
+        lease_by: what the configuration says about leases on a local disk.
 
     """
     try:
-        return Checkup("prefix", prefix, tuple(_prefix(prefix)))
+        return Checkup("prefix", prefix, tuple(_prefix(prefix, lease_by)))
     except MarinBuildError as error:
         return Checkup("prefix", prefix, problem=error)
     except OSError as error:
         return Checkup("prefix", prefix, problem=MarinBuildError(f"cannot write: {error.strerror}"))
 
 
-def _leases(prefix: str) -> Finding:
-    """Say what keeps other runs out at a local prefix."""
-    if why := why_not(prefix):
+def _leases(prefix: str, lease_by: LeaseBy) -> Finding:
+    """Say what keeps other runs out at a local prefix.
+
+    Raises:
+        StoreError: what the configuration insists on does not hold there.
+
+    """
+    if lease_by == "documents":
+        return Finding("leases are documents: the setting `lease_by` says so")
+    if lease_by == "kernel":
+        refuse_without_locks(prefix)
+    elif why := why_not(prefix):
         return Finding(f"leases are documents: {why}")
     if (said := read_mark(prefix)) is not None:
         return Finding(
             f"leases are documents, because of builders that do not see locks: {said}",
             remedy=way_without_mark(prefix),
         )
-    return Finding("leases are locks of the kernel, and documents of steps that take a second")
+    return Finding("leases are locks of the kernel; those of steps over a second, documents too")
 
 
-def _prefix(prefix: str) -> Iterator[Finding]:
+def _prefix(prefix: str, lease_by: LeaseBy) -> Iterator[Finding]:
     store = open_store(prefix)
     if not store.conditional:
         yield Finding(
@@ -110,8 +122,8 @@ def _prefix(prefix: str) -> Iterator[Finding]:
         if os.path.isdir(prefix):
             probe_locks(prefix)
         yield Finding("on a file system that machines share; its locks hold between processes here")
-    if not is_url(prefix) and os.path.isdir(prefix):
-        yield _leases(prefix)
+    if not is_url(prefix):
+        yield _leases(prefix, lease_by)
     if is_url(prefix):
         slow = trial.seconds > _SLOW
         yield Finding(

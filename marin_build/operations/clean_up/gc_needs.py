@@ -139,7 +139,8 @@ def _listings(
     if kept.revisions or kept.parameters:
         refuse_without_file(loaded.pipeline.program, "other forms of it cannot be loaded")
     if kept.revisions:
-        named = replace(options, file=loaded.pipeline.module.named_by_path)
+        file = loaded.pipeline.module.named_by_path
+        named = replace(options, file=file, no_analysis=True)  # what is deleted is known by a load
         top = top_level(loaded.workspace.project)
         commits = [(revision, _commit(top, revision)) for revision in kept.revisions]
         listings = list_commits(top, commits, named)

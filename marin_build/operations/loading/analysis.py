@@ -10,16 +10,15 @@ import os
 from typing import TYPE_CHECKING
 
 from marin_build.analysis.analysis_files import (
-    ENOUGH_REFUSALS,
-    UNSTEADY,
-    USED,
     AnalysisFiles,
     stamp_in_json,
 )
-from marin_build.analysis.observations import Observations
+from marin_build.analysis.learned import is_hopeless, known_before
+from marin_build.analysis.use_of_loads import NOT_LOADED, use_in_words, why_loaded
 from marin_build.errors import StoppedError
 from marin_build.operations.loading.load_targets import store_of_targets
 from marin_build.operations.loading.loading import (
+    Declared,
     KeptLoad,
     Loaded,
     LoadRequest,
@@ -27,7 +26,7 @@ from marin_build.operations.loading.loading import (
     load,
 )
 from marin_build.quick_dataclass import dataclass
-from marin_build.untrusted_json import array, table, text, texts, whole
+from marin_build.untrusted_json import array, table, text, texts
 from marin_build.workspace.workspace import use_workspace
 
 if TYPE_CHECKING:
@@ -50,6 +49,8 @@ class Analysis:
         salt: the project's; None if it has none yet.
         key: how the files call it; another module path, which a load may make, is another one.
         kept: the targets of earlier loads, once they are used.
+        warnings: of these loads, for the pipeline's author.
+        use: whether they are used, and if not why, in words; see use_of_loads.py.
         loaded: the pipeline, once it was loaded in spite of that.
 
     """
@@ -61,12 +62,14 @@ class Analysis:
     salt: bytes | None
     key: str
     kept: Targets | None = None
+    warnings: tuple[str, ...] = ()
+    use: str = ""
     loaded: Loaded | None = None
 
     @classmethod
     def of(cls, request: LoadRequest, options: PipelineOptions) -> Analysis:
         """Return the analysis of what is to be loaded; nothing is read but the salt."""
-        files, given = AnalysisFiles(request.workspace.project), _given(request)
+        files, given = AnalysisFiles(request.workspace.project), given_to_a_load(request)
         salt = files.salt()
         return cls(request, options, given, files, salt, files.key_of(salt or b"", given))
 
@@ -83,14 +86,29 @@ class Analysis:
 
     def usable(self) -> Loaded | None:
         """Return what earlier loads gave, if another one would give the same; else None."""
+        declared = self.usable_declaration()
+        if declared is None:
+            return None
+        return Loaded(
+            declared.settings,
+            declared.workspace,
+            declared.pipeline,
+            declared.targets,
+            store_of_targets(declared.targets),
+            current_host(),
+            kept=KeptLoad(self.warnings, self.load_again),
+            use=self.use,
+        )
+
+    def usable_declaration(self) -> Declared | None:
+        """Return the same without the store of its outputs."""
+        self.use = use_in_words({})
         if self.salt is None:
             return None
         try:
-            index = self.files.index(self.key)
-            if index.get("state") != USED:
-                return None
-            observations = Observations.of_json(index["observed"])
-            if observations.first_change(self.given) is not None:
+            index = known_before(self.files, self.key)
+            if (why := why_loaded(index, self.given)) is not None:
+                self.use = why
                 return None
             from marin_build.analysis.columns import decode
 
@@ -102,15 +120,13 @@ class Analysis:
     def is_refused(self) -> bool:
         """Return whether loads of the same code could not be kept: to observe one takes time."""
         try:
-            index = self.files.index(self.key)
+            index = known_before(self.files, self.key)
             stamps = table(index.get("code"))
-            is_known = index.get("state") == UNSTEADY
-            is_known = is_known or whole(index.get("refusals")) >= ENOUGH_REFUSALS
-        except (OSError, ValueError):
+        except ValueError:
             return False
-        return is_known and all(stamps[file] == stamp_in_json(file) for file in stamps)
+        return is_hopeless(index) and all(stamps[file] == stamp_in_json(file) for file in stamps)
 
-    def _restored(self, columns: Columns) -> Loaded | None:
+    def _restored(self, columns: Columns) -> Declared | None:
         from marin_build.analysis.kept_steps import kept_targets
         from marin_build.analysis.named_files import kinds_of
         from marin_build.pipeline.load import Pipeline
@@ -118,6 +134,7 @@ class Analysis:
         workspace, kept = self.request.workspace, columns.pipeline
         named = array(kept["texts"])
         if kinds_of(map(text, named), workspace.project) != texts(kept["named"]):
+            self.use = "is loaded: a file of the project that a step names came or is gone"
             return None  # a warning may come or go
         use_workspace(workspace)
         self.kept = targets = kept_targets(columns, workspace, lambda: self.load_again().targets)
@@ -128,15 +145,9 @@ class Analysis:
             threads=tuple(map(text, array(kept["threads"]))),
             notes=tuple(map(text, array(kept["notes"]))),
         )
-        return Loaded(
-            self.request.settings,
-            workspace,
-            pipeline,
-            targets,
-            store_of_targets(targets),
-            current_host(),
-            kept=KeptLoad(tuple(map(text, array(kept["warnings"]))), self.load_again),
-        )
+        self.use = NOT_LOADED
+        self.warnings = tuple(map(text, array(kept["warnings"])))
+        return Declared(self.request.settings, workspace, pipeline, targets)
 
     def load_again(self) -> Loaded:
         """Load the pipeline whose analysis is used, once.
@@ -170,7 +181,7 @@ def _are_equal(kept: Targets, loaded: Targets) -> bool:
     )
 
 
-def _given(request: LoadRequest) -> dict[str, str]:
+def given_to_a_load(request: LoadRequest) -> dict[str, str]:
     """Return all that a load is given, each with words for it."""
     module, workspace = request.module, request.workspace
     return {

@@ -19,7 +19,10 @@ from marin_build.operations.loading.git_worktree import (
     unknown_revision,
     worktree,
 )
+from marin_build.operations.loading.kept_analysis import list_without_load
+from marin_build.operations.loading.kept_listings import KeptListing
 from marin_build.operations.loading.list_targets import entries_of, read_listing
+from marin_build.operations.loading.observed_listing import read_looked_at
 from marin_build.operations.loading.options import PipelineOptions, words_of
 from marin_build.plan.targets_diff import changed_entries
 from marin_build.workspace.workspace import installed_in
@@ -34,10 +37,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """A checkout to load the pipeline in: its `top` folder, and the `label` that messages use."""
+    """A checkout to load the pipeline in.
+
+    Args:
+        top: its folder.
+        label: what messages call it.
+        commit: None: the files as they are.
+
+    """
 
     top: str
     label: str
+    commit: str | None
 
 
 def changed_targets(loaded: Loaded, revision: str) -> set[int]:
@@ -75,23 +86,41 @@ def list_commits(
         UsageError: a revision's pipeline cannot be loaded.
 
     """
+    found: dict[str | None, Listing] = {}
     with ExitStack() as stack:
-        processes: list[tuple[Checkout, subprocess.Popen[str]]] = []
+        loads: list[tuple[Checkout, subprocess.Popen[str], KeptListing | None]] = []
         for label, commit in commits:
+            kept = KeptListing.of(options, top, commit, _words_at(top, options))
+            if (listing := _listed_before(kept, options, commit)) is not None:
+                found[commit] = listing
+                continue
             folder = top if commit is None else stack.enter_context(worktree(top, commit))
-            place = Checkout(folder, label)
-            process = _start(place, top, options)
+            place = Checkout(folder, label, commit)
+            process = _start(place, top, options, kept)
             stack.callback(_end, process)
-            processes.append((place, process))
-        return [_finish(place, process) for place, process in processes]
+            loads.append((place, process, kept))
+        for place, process, kept in loads:
+            found[place.commit] = _finish(place, process, kept)
+    return [found[commit] for _, commit in commits]
 
 
-def _start(place: Checkout, top: str, options: PipelineOptions) -> subprocess.Popen[str]:
-    """Start `list-targets` in a checkout."""
-    folder, words = _folder_in(place, top), []
-    # If the current folder does not exist there, folders above it may hold another pipeline.
-    if options.file is not None or folder is None:
-        words = ["-f", _named_in(place, top, pipeline_file(options)[0])]
+def _listed_before(
+    kept: KeptListing | None, options: PipelineOptions, commit: str | None
+) -> Listing | None:
+    """Return the targets of a commit, or of the files, as an earlier load gave them, or None."""
+    if kept is not None and (listing := kept.usable()) is not None:
+        return listing
+    return list_without_load(options) if commit is None else None
+
+
+def _words_at(top: str, options: PipelineOptions) -> list[str]:
+    """Return the options that name the pipeline, as they are for each commit."""
+    return [pipeline_file(options)[0].named_from(top), options.file or "", *_words(options)]
+
+
+def _words(options: PipelineOptions) -> list[str]:
+    """Return the options beside the one that names the file."""
+    words: list[str] = []
     if options.profile is not None:
         words += ["--profile", options.profile]
     if options.code is not None:
@@ -102,6 +131,20 @@ def _start(place: Checkout, top: str, options: PipelineOptions) -> subprocess.Po
         words += ["--set", f"{key}={value}"]
     for path in options.params or ():
         words += ["--params", os.path.abspath(path)]
+    return words
+
+
+def _start(
+    place: Checkout, top: str, options: PipelineOptions, kept: KeptListing | None
+) -> subprocess.Popen[str]:
+    """Start `list-targets` in a checkout."""
+    folder, words = _folder_in(place, top), _words(options)
+    # If the current folder does not exist there, folders above it may hold another pipeline.
+    if options.file is not None or folder is None:
+        words += ["-f", _named_in(place, top, pipeline_file(options)[0])]
+    if kept is not None and kept.is_observed:
+        words += ["--observe-for", kept.project]
+        words += ["--checkout", place.top] if place.commit is not None else []
     # Packages installed from this checkout (src/) are imported from the other checkout there.
     paths = [path for path in sys.path if _is_below(path, top) and not _is_not_theirs(path)]
     moved = [os.path.join(place.top, os.path.relpath(os.path.realpath(p), top)) for p in paths]
@@ -161,8 +204,8 @@ def _folder_in(place: Checkout, top: str) -> str | None:
     return folder if os.path.isdir(folder) else None
 
 
-def _finish(place: Checkout, process: subprocess.Popen[str]) -> Listing:
-    """Return what a process lists.
+def _finish(place: Checkout, process: subprocess.Popen[str], kept: KeptListing | None) -> Listing:
+    """Return what a process lists, and keep it.
 
     Raises:
         UsageError: it could not load its pipeline.
@@ -170,7 +213,10 @@ def _finish(place: Checkout, process: subprocess.Popen[str]) -> Listing:
     """
     out, err = process.communicate()
     if process.returncode == 0:
-        return read_listing(out)
+        listing = read_listing(out)
+        if kept is not None and (looked_at := read_looked_at(out)) is not None:
+            kept.learn(listing, looked_at)
+        return replace(listing, use=kept.use if kept is not None else "")
     said = err.strip().replace(place.top + os.sep, "").replace(place.top, ".")
     raise UsageError(
         f"the pipeline of {place.label} cannot be loaded",

@@ -174,17 +174,22 @@ def _lock(folder: str) -> int | None:
     return descriptor
 
 
+def ignored_entries(top: str) -> list[str]:
+    """Return the files and folders of a checkout that git ignores, and that are linked, by path."""
+    ignored = ("ls-files", "--others", "--ignored", "--exclude-standard", "--directory", "-z")
+    _, out, _ = git_said(top, *ignored)
+    names = [entry.rstrip("/") for entry in out.split("\0")]
+    return [name for name in names if name and not _NOT_LINKED.intersection(name.split("/"))]
+
+
 def _link_ignored(top: str, tree: str) -> None:
     """Link files that git ignores into a worktree, unless the revision has something there.
 
     Untracked files that git does not ignore are no part of a revision, and are not linked.
     """
-    ignored = ("ls-files", "--others", "--ignored", "--exclude-standard", "--directory", "-z")
-    _, out, _ = git_said(top, *ignored)
-    for entry in out.split("\0"):
-        name = entry.rstrip("/")
+    for name in ignored_entries(top):
         there = os.path.join(tree, name)
-        if not name or _NOT_LINKED.intersection(name.split("/")) or os.path.lexists(there):
+        if os.path.lexists(there):
             continue
         with suppress(OSError):
             os.makedirs(os.path.dirname(there), exist_ok=True)

@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from marin_build.analysis.analysis_files import (
-    ENOUGH_REFUSALS,
-    REFUSED,
-    SEEN,
-    UNSTEADY,
-    USED,
-    stamp_in_json,
-)
+from marin_build.analysis.analysis_files import REFUSED, UNSTEADY, stamp_in_json
+from marin_build.analysis.learned import is_hopeless, known_before, learned
 from marin_build.analysis.observations import NotKept, Observations
 from marin_build.analysis.observed_load import observed_load
 from marin_build.analysis.printed import noting_prints
-from marin_build.analysis.step_document import NotKeptError
+from marin_build.analysis.use_of_loads import cannot_be_kept, use_in_words
 from marin_build.operations.loading.loading import declare, load, opened
-from marin_build.untrusted_json import whole
 from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
@@ -44,34 +37,29 @@ def load_and_keep(analysis: Analysis, needed: Sequence[str] = ()) -> Loaded:
     options, project = analysis.options, analysis.request.workspace.project
     try:
         analysis.make_salt()
-    except OSError:  # nothing can be kept in this project
-        return load(options, needed=needed)
-    before = _before(analysis)
-    is_hopeless = before.get("state") == UNSTEADY or before.get("refusals", 0) >= ENOUGH_REFUSALS
+    except OSError as error:
+        return replace(load(options, needed=needed), use=cannot_be_kept(error))
+    before = known_before(analysis.files, analysis.key)
+    is_prepared = not is_hopeless(before)
     codes: dict[int, str] | None = None
     with (
         noting_prints() as printed,
         observed_load(project, analysis.given, salt=analysis.salt) as watch,
     ):
         declared = declare(options, needed=needed)
-        if not is_hopeless and _reason_against(declared) is None:
+        if is_prepared and reason_against(declared) is None:
             codes, deep_codes = all_digests(declared.targets)
             declared = replace(declared, targets=replace(declared.targets, deep_codes=deep_codes))
     found = watch.result(declared.pipeline)
     if printed.is_so and not isinstance(found, NotKept):
         found = NotKept("prints while it is loaded", declared.file)
-    with suppress(OSError):  # else it is loaded each time
-        _keep(analysis, before, declared, codes, found)
-    return opened(declared)
-
-
-def _before(analysis: Analysis) -> Mapping[str, Any]:
-    """Return what is known of an analysis; nothing if that cannot be read."""
+    use = analysis.use
     try:
-        index = analysis.files.index(analysis.key)
-        return {**index, "refusals": whole(index.get("refusals"))}
-    except (OSError, ValueError):
-        return {}
+        known = _keep(analysis, before, declared, codes, found)
+        use = use_in_words(known) if known.get("state") in (REFUSED, UNSTEADY) else use
+    except OSError as error:
+        use = cannot_be_kept(error)
+    return replace(opened(declared), use=use)
 
 
 def _code_of(declared: Declared) -> dict[str, list[int] | None]:
@@ -82,7 +70,7 @@ def _code_of(declared: Declared) -> dict[str, list[int] | None]:
     return {file: stamp_in_json(file) for file in sorted({declared.pipeline.file, *own})}
 
 
-def _reason_against(declared: Declared) -> str | None:
+def reason_against(declared: Declared) -> str | None:
     """Return why what a pipeline declares cannot be kept, whatever its load looked at."""
     from marin_build.pipeline.graph import steps_below
 
@@ -103,8 +91,8 @@ def _keep(
     declared: Declared,
     codes: Mapping[int, str] | None,
     found: Observations | NotKept,
-) -> None:
-    """Write down what a load gave, and what became known by it.
+) -> Mapping[str, Any]:
+    """Write down what a load gave; return what became known by it.
 
     Args:
         analysis: where.
@@ -114,37 +102,20 @@ def _keep(
         found: what the load looked at.
 
     """
-    known: dict[str, Any] = {"pipeline": declared.file}
-    refusals = min(before.get("refusals", 0) + 1, ENOUGH_REFUSALS)
-    if (why := _reason_against(declared)) is not None:
-        known |= {"state": REFUSED, "why": why, "refusals": refusals}
-    elif isinstance(found, NotKept):
-        why = f"{found.where} {found.reason}"
-        known |= {"state": REFUSED, "why": why, "refusals": refusals}
-    elif (both := _joined(before, found)) is not None and codes is None:
-        return  # it would be refused for the same reason
-    else:
-        known |= {"state": SEEN, "observed": (both or found).json_values()}
-        try:
-            if codes is not None:
-                known["columns"] = analysis.files.write_columns(_columns_of(declared, codes))
-        except NotKeptError as error:
-            known |= {"state": REFUSED, "why": str(error), "refusals": refusals}
-        if both is not None and "columns" in before:
-            known["state"] = USED if before["columns"] == known.get("columns") else UNSTEADY
+    keep = None if codes is None else partial(_write_columns, analysis, declared, codes)
+    if (known := learned(before, reason_against(declared) or found, keep)) is None:
+        return {}
+    known["pipeline"] = declared.file
     if known["state"] in (REFUSED, UNSTEADY):
         known["code"] = _code_of(declared)
     if known != {name: before.get(name) for name in known}:
         analysis.files.write_index(analysis.key, known)
         analysis.files.clean()
+    return known
 
 
-def _joined(index: Mapping[str, Any], found: Observations) -> Observations | None:
-    """Return what an earlier load and this one looked at; None if they saw something else."""
-    try:
-        return Observations.of_json(index["observed"]).joined(found)
-    except (ValueError, KeyError, TypeError):
-        return None
+def _write_columns(analysis: Analysis, declared: Declared, codes: Mapping[int, str]) -> str:
+    return analysis.files.write_columns(_columns_of(declared, codes))
 
 
 def _columns_of(declared: Declared, codes: Mapping[int, str]) -> bytes:

@@ -19,7 +19,9 @@ from marin_build.workspace.places import is_relative
 from marin_build.workspace.workspace import relative
 
 if TYPE_CHECKING:
+    from marin_build.operations.loading.loading import Declared
     from marin_build.operations.loading.options import PipelineOptions
+    from marin_build.pipeline.locate import PipelineModule
     from marin_build.pipeline.targets import Targets
 
 
@@ -36,12 +38,15 @@ class Listing:
         pipeline: its file; None: there is no such file.
         entries: the targets.
         waiting: which expansions have no steps yet, and what they wait for, in words.
+        use: whether an earlier load told them, and if not why, in words after the pipeline's name;
+            empty: that is not known.
 
     """
 
     pipeline: str | None
     entries: tuple[Entry, ...]
     waiting: str = ""
+    use: str = ""
 
 
 def list_here(
@@ -60,17 +65,31 @@ def list_here(
         from marin_build.operations.loading.move_resources import move_resources
 
         move_resources()
+    return listing_of(declare_here(options, with_inputs=with_inputs))
+
+
+def declare_here(options: PipelineOptions, *, with_inputs: bool = True) -> Declared | None:
+    """Load the pipeline that the options name; return None if it is not there."""
     module, project, _ = pipeline_file(options)
-    if not module.is_there or (options.file is None and _is_elsewhere(module.file, project)):
+    if not is_here(options, module, project):
+        return None
+    return declare(options, with_inputs=with_inputs)
+
+
+def listing_of(declared: Declared | None) -> Listing:
+    """Return the targets of a pipeline; one that is not there has none."""
+    if declared is None:
         return Listing(None, ())
-    declared = declare(options, with_inputs=with_inputs)
     targets = declared.targets
     return Listing(declared.file, entries_of(targets), what_waits(targets))
 
 
-def _is_elsewhere(file: str, project: str) -> bool:
-    """Return whether a module lies outside its project: it is an installed one of today."""
-    return os.path.relpath(file, project).startswith(os.pardir)
+def is_here(options: PipelineOptions, module: PipelineModule, project: str) -> bool:
+    """Return whether the pipeline is there; an installed one of today is none of a project."""
+    if not module.is_there:
+        return False
+    is_named = options.file is not None
+    return is_named or not os.path.relpath(module.file, project).startswith(os.pardir)
 
 
 def entries_of(targets: Targets) -> tuple[Entry, ...]:

@@ -108,6 +108,8 @@ class Loaded(Declared):
     """By target id, the adopted data that steps read; see operations/loading/adopted_data.py."""
     kept: KeptLoad | None = None
     """What an earlier load gave, if this is that; None: the pipeline was loaded here."""
+    use: str = ""
+    """Whether that is so, and if not why, in words after the pipeline's name; empty: not asked."""
 
     def warnings(self) -> list[Warned]:
         """Return what `Declared.warnings` returns; of an earlier load what it returned."""

@@ -76,6 +76,11 @@ class KeptRun:
         return self.outcome not in ("running", "unfinished")
 
     @property
+    def took_known(self) -> bool:
+        """Whether `seconds` are all: a run that died could not write when."""
+        return self.is_over and self.outcome != "died"
+
+    @property
     def command(self) -> str:
         """The command line as a user types it; values of `--set` were not kept."""
         return shlex.join([os.path.basename(self.argv[0]), *self.argv[1:]]) if self.argv else ""

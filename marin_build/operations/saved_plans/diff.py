@@ -50,6 +50,7 @@ class Side:
         commit: of a revision.
         who: of a run: when and by whom.
         waiting: which expansions have no steps there, and what they wait for, in words.
+        use: whether an earlier load told the targets, and if not why; empty: that is not known.
 
     """
 
@@ -60,6 +61,7 @@ class Side:
     commit: str | None = None
     who: str | None = None
     waiting: str = ""
+    use: str = ""
 
     @property
     def shown(self) -> str:
@@ -87,6 +89,12 @@ class Comparison:
             for side in (self.old, self.new)
             if side.waiting
         )
+
+    @property
+    def uses(self) -> tuple[str, ...]:
+        """Of each side that is not a plan, whether it was loaded, and why."""
+        sides = {side.shown: side for side in (self.old, self.new) if side.use}
+        return tuple(f"`{side.pipeline}` in {shown} {side.use}" for shown, side in sides.items())
 
 
 def compare(old: str, new: str | None, options: PipelineOptions) -> Comparison:
@@ -227,6 +235,7 @@ def _sides_of_revisions(names: Sequence[str | None], options: PipelineOptions) -
             listings[commit].entries,
             commit,
             waiting=listings[commit].waiting,
+            use=listings[commit].use,
         )
         for name, commit in commits
     ]

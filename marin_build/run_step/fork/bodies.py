@@ -80,7 +80,7 @@ class ForkBodies:
         self._guard = Guard(be_template, ours, (control, *slots_))
         self._limit = limit
         self.is_spent = False
-        self.makes_logs = False
+        self.makes_logs = self.are_in_threads = False
         self._control, *self._slots = ours
         self._polls = [_poll_on(channel, self._guard) for channel in self._slots]
 

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from marin_build.protocol.living_work import MARK
 from marin_build.run_step.body import EXPIRED, Done, Request, described, run_body
-from marin_build.run_step.fork.messages import pack, receive_order, say_done, unpack
+from marin_build.run_step.fork.messages import pack, receive_order, say_done, say_imported, unpack
+from marin_build.run_step.fork.shared_imports import LateImports
 from marin_build.run_step.interpreter_end import end_as_interpreter, flush_files, is_wrapper
 from marin_build.run_step.leftover_processes import die_with_parent
 from marin_build.run_step.resource_usage import OWN, Meter
@@ -78,6 +79,7 @@ class Child:
         """
         try:
             self._begin()
+            late = LateImports()
             surroundings = None if once else _Surroundings()
             hooks = None if once else ExitHooks()
             while True:
@@ -88,11 +90,13 @@ class Child:
                 log = _print_to(pipe, request.log)
                 done, is_last = self._build(request, orders, hooks)
                 if surroundings is None or is_last:
+                    if imported := late.names():
+                        say_imported(orders, imported)
                     say_done(orders, done, is_free=False)
                     break  # the template kills what is left, and forks another one
-                surroundings.restore()
-                surroundings.be_silent(log)
+                surroundings.let_go(log)
                 say_done(orders, done, is_free=True)
+                surroundings.restore()
         except BaseException as error:  # noqa: BLE001 - a fork must never return into its parent's code
             with suppress(Exception):
                 say_done(orders, Done(1, described(error)), is_free=False)
@@ -158,7 +162,12 @@ class _Surroundings:
         self._nothing = os.open(os.devnull, os.O_RDWR)
 
     def restore(self) -> None:
-        """Restore them, and the signal handlers. Changes to modules stay: a worker costs that."""
+        """Restore them, while the run already goes on: it hears of the end of the body before.
+
+        Changes to modules stay: a worker costs that.
+        """
+        for standard in (1, 2):
+            os.dup2(self._nothing, standard)
         os.environ.pop(MARK, None)
         if _variables() != self._environ:
             former = {os.fsdecode(name): os.fsdecode(self._environ[name]) for name in self._environ}
@@ -166,14 +175,13 @@ class _Surroundings:
                 del os.environ[name]
             os.environ.update(former)
         os.chdir(self._folder)
+
+    def let_go(self, log: int) -> None:
+        """Restore the signal handlers, and let go of the log: nobody may find it held any more."""
         _signal.signal(_signal.SIGINT, _signal.default_int_handler)
         _signal.signal(_signal.SIGTERM, _signal.SIG_DFL)
-
-    def be_silent(self, log: int) -> None:
-        """Let go of the log and the pipe."""
         os.close(log)
-        for standard in (0, 1, 2):
-            os.dup2(self._nothing, standard)
+        os.dup2(self._nothing, 0)
 
 
 def _variables() -> dict[bytes, bytes]:

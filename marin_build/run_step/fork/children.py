@@ -134,6 +134,12 @@ class Children:
                 if self._forks == _MANY:
                     use_huge_pages()
 
+    def hear_no_more(self, pid: int) -> None:
+        """Take note that a child has said its last word: it is about to end."""
+        if (child := self._all.get(pid)) is not None and not child.is_silent:
+            child.is_silent = True
+            self._poller.pause(child.orders.fileno())
+
     def forget(self, pid: int) -> None:
         """Hear the last words of a child, and give it no more orders."""
         if (child := self._all.get(pid)) is None:
@@ -145,8 +151,7 @@ class Children:
             self._fresh.remove(child)
         for slot in [slot for slot, worker in self._workers.items() if worker is child]:
             del self._workers[slot]
-        if not child.is_silent:
-            self._poller.forget(child.orders.fileno())
+        self._poller.forget(child.orders.fileno())
         child.orders.close()
 
     def _fork(self, *, once: bool) -> _Forked:
@@ -180,8 +185,7 @@ class Children:
         if packet:
             self._pass_on(child.pid, packet)
             return True
-        child.is_silent = True
-        self._poller.forget(child.orders.fileno())
+        self.hear_no_more(child.pid)
         return False
 
 
@@ -197,9 +201,18 @@ class Poller:
         self._poll.register(descriptor, select.POLLIN)
         self._on[descriptor] = follow
 
+    def pause(self, descriptor: int) -> None:
+        """Call nothing for a descriptor until `go_on`."""
+        with suppress(KeyError):  # it pauses already
+            self._poll.unregister(descriptor)
+
+    def go_on(self, descriptor: int) -> None:
+        """Watch a descriptor again."""
+        self._poll.register(descriptor, select.POLLIN)
+
     def forget(self, descriptor: int) -> None:
         """Watch a descriptor no longer; it is not closed."""
-        self._poll.unregister(descriptor)
+        self.pause(descriptor)
         del self._on[descriptor]
 
     def wait(self, milliseconds: int | None) -> None:

@@ -1,7 +1,7 @@
 """What applier, template and children send each other.
 
     applier --- request, signal ---> template --- request, pipe ---> child
-       ^---- waits, part, ended ------' ^---- waits, part, done, free ---'
+       ^---- waits, part, ended ------' ^---- waits, imported, part, done, free ---'
 
 All of it is plain tuples, numbers and strings, packed by the quickest means: each page that packing
 touches in a child is a page fault. Only sockets without a name carry them, so no other user can put
@@ -94,6 +94,11 @@ def say_done(orders: socket.socket, done: Done, *, is_free: bool) -> None:
             orders.send(pack(("part", answer[start : start + _PART])))
         answer = b""
     orders.send(pack(("free" if is_free else "done", answer)))
+
+
+def say_imported(orders: socket.socket, names: Sequence[str]) -> None:
+    """Have a child tell its template which modules the next ones need, too."""
+    orders.send(pack(("imported", tuple(names))))
 
 
 def send_order(orders: socket.socket, packet: bytes, pipe: int) -> None:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from marin_build.run_step.body import Request
     from marin_build.run_step.fork.leaving import Leaving
+    from marin_build.run_step.fork.printed import Printed
     from marin_build.run_step.kept_work import Word
-    from marin_build.run_step.step_log import StepLog
 
 
 _STILL = "it is held still: the store gives no answer, and its lease may be another's by now"
@@ -23,7 +23,7 @@ _GOES_ON = "it goes on: its lease was renewed"
 
 @dataclass(slots=True)
 class Body:
-    """A running body: its request, the slot that takes its answer, its log. A closed pipe is -1.
+    """A running body: its request, the slot that takes its answer, what it prints.
 
     `began`: when, on the monotonic clock; `alone`: whether its process runs no other body; `asked`:
     whether it was asked to end; `leaving`: what it left, once it has ended; `is_still`: whether the
@@ -34,8 +34,7 @@ class Body:
     request: Request
     channel: socket.socket
     output: str
-    pipe: int
-    log: StepLog
+    printed: Printed
     began: float
     alone: bool
     kept: bool = False
@@ -50,6 +49,6 @@ class Body:
         self.is_still, self.killed = word.is_still, word.killed
         if not word.killed:
             said = _STILL if word.is_still else _GOES_ON
-            self.log.write(f"{said}\n".encode())
+            self.printed.log.write(f"{said}\n".encode())
             with suppress(OSError):
                 self.channel.send(pack(("keeper", said)))

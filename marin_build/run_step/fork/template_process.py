@@ -18,6 +18,8 @@ from marin_build.run_step.fork.children import Children, Poller
 from marin_build.run_step.fork.guard import ignore_signals
 from marin_build.run_step.fork.leaving import Leaving
 from marin_build.run_step.fork.messages import PACKET, ended, packed_done, unpack
+from marin_build.run_step.fork.printed import Printed
+from marin_build.run_step.fork.shared_imports import share
 from marin_build.run_step.fork.template_body import Body
 from marin_build.run_step.interpreter_end import forget_parent
 from marin_build.run_step.lease_keeper import Keeper
@@ -34,9 +36,6 @@ if TYPE_CHECKING:
 
 RELEASE = 0
 """Stands for a signal: the target's lease need not be kept any more."""
-_BLOCK = 1 << 16
-_LAST_BLOCKS = 64
-"""Blocks that are still read of a body that ended: as much as any pipe holds."""
 
 
 def serve(
@@ -115,7 +114,8 @@ class _Template:
 
     def _milliseconds_to_wait(self) -> int | None:
         """Return the milliseconds until a lease must be handed to the keeper, or a log flushed."""
-        left = [body.log.due - time.time() for body in self._bodies.values() if body.log.due]
+        dues = (body.printed.log.due for body in self._bodies.values())
+        left = [due - time.time() for due in dues if due]
         left += [b.leaving.due for b in self._leaving if b.leaving is not None and b.leaving.due]
         waiting = [b.request.held_since for b in self._bodies.values() if not b.kept]
         if waiting:
@@ -174,18 +174,25 @@ class _Template:
         finally:
             os.close(write)
         log = StepLog(request.log, self._session.redactor_of(target.step), self._session.log_limit)
+        printed = Printed(read, log, self._poller)
         is_kept = math.isinf(request.held_since)  # by another process, the leader of a gang
-        body = Body(request, slot, target.output_path, read, log, time.monotonic(), alone, is_kept)
+        began = time.monotonic()
+        body = Body(request, slot, target.output_path, printed, began, alone, is_kept)
         self._bodies[pid] = body
-        self._poller.watch(read, lambda: self._read(body))
 
     def _hear(self, pid: int, packet: bytes) -> None:
         """Take what a child says of its body."""
         if (body := self._bodies.get(pid)) is None:
             return
         match unpack(packet):
+            case ["imported", names]:
+                share(names)
             case ["done", bytes(answer)]:
                 body.answer = answer
+                # The kernel says when its process has ended. That its pipe and its socket are
+                # closed then would only wake this process once more.
+                self._children.hear_no_more(pid)
+                body.printed.pause()
             case ["free", bytes(answer)]:  # its process goes on
                 body.answer = answer
                 del self._bodies[pid]
@@ -194,24 +201,6 @@ class _Template:
             case _:
                 with suppress(OSError):
                     body.channel.send(packet)
-
-    def _read(self, body: Body, blocks: int = 1) -> None:
-        """Take what a body printed, as much as is there or so many blocks."""
-        for _ in range(blocks):
-            try:
-                data = os.read(body.pipe, _BLOCK)
-            except BlockingIOError:
-                return
-            if not data:
-                self._close_pipe(body)
-                return
-            body.log.write(data)
-
-    def _close_pipe(self, body: Body) -> None:
-        if body.pipe >= 0:
-            self._poller.forget(body.pipe)
-            os.close(body.pipe)
-            body.pipe = -1
 
     def _reap(self) -> None:
         while True:
@@ -256,15 +245,12 @@ class _Template:
             if body.leaving is not None and body.leaving.has_gone(strangers):
                 self._leaving.remove(body)
                 self._finish(body, body.leaving)
+            else:
+                body.printed.go_on()
 
     def _finish(self, body: Body, left: Leaving) -> None:
         """Say that a body and all it started have ended."""
-        if body.pipe >= 0:
-            self._read(body, _LAST_BLOCKS)
-            self._close_pipe(body)
-        if left.said:
-            body.log.write(f"{left.said}\n".encode())
-        body.log.close()
+        body.printed.end(left.said)
         if body.kept and self._keeper is not None:
             self._keeper.outlives(body.output)
             self._kept_on[body.request.index] = body.output
@@ -274,7 +260,7 @@ class _Template:
 
     def _flush(self) -> None:
         for body in self._bodies.values():
-            body.log.flush()
+            body.printed.log.flush()
 
     def _keep(self) -> None:
         due = boot_clock() - self._session.register_after
@@ -312,9 +298,7 @@ class _Template:
             _signal_group(pid, signal.SIGKILL)
         kill_children({self._keeper.pid} if self._keeper is not None else ())
         for body in (*self._bodies.values(), *self._leaving):
-            if body.pipe >= 0:
-                self._read(body, _LAST_BLOCKS)
-            body.log.close()
+            body.printed.end()
         if self._keeper is not None:
             self._keeper.close()
 

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.e2e.resident import new_resident
 from tests.e2e.support import PROGRAM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.e2e.resident import Resident
     from tests.e2e.support import Done, Project
 
 LATER = "import time\nnow = time.time_ns\ntime.time_ns = lambda: now() + 10_000_000_000\n"
@@ -66,24 +69,47 @@ ASKED = (
 )  # fmt: skip
 
 
+_USE = re.compile(r"note: `pipeline.py` (is|was) (not )?loaded.*\n")
+
+
 def _count(done: Done) -> int:
     return done.err.count("LOADED\n")
 
 
 def _said(done: Done) -> Done:
-    return replace(done, err=done.err.replace("LOADED\n", ""))
+    """Return what a command said, but for whether it loaded the pipeline."""
+    return replace(done, err=_USE.sub("", done.err.replace("LOADED\n", "")))
+
+
+@pytest.fixture(scope="session")
+def later(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder that lets Python begin with a clock that is ahead of the files' times."""
+    folder = tmp_path_factory.mktemp("later")
+    (folder / "sitecustomize.py").write_text(LATER)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def late_resident(later: Path) -> Resident:
+    """Return a resident process whose clock is ahead."""
+    return new_resident(PROGRAM, PYTHONPATH=str(later))
 
 
 @pytest.fixture
-def kept(project: Project) -> Project:
+def kept_alone(project: Project, later: Path) -> Project:
     """Return a project with a pipeline and files that count as old."""
-    (project.home / "later").mkdir()
-    (project.home / "later" / "sitecustomize.py").write_text(LATER)
-    project.environment["PYTHONPATH"] = str(project.home / "later")
+    project.environment["PYTHONPATH"] = str(later)
     project.write("helper.py", "FACTOR = 2\n")
     project.write("corpus.txt", "a\nb\n")
     project.pipeline(PIPELINE)
     return project
+
+
+@pytest.fixture
+def kept(kept_alone: Project, late_resident: Resident) -> Project:
+    """Return such a project whose commands are forks of one process."""
+    kept_alone.resident = late_resident
+    return kept_alone
 
 
 def _until_kept(project: Project, *args: str) -> None:
@@ -99,8 +125,9 @@ def _index(project: Project) -> Path:
     return found
 
 
-def test_a_pipeline_is_loaded_no_more_than_needed(kept: Project) -> None:
+def test_a_pipeline_is_loaded_no_more_than_needed(kept_alone: Project) -> None:
     """Else each look at a plan waits for torch to be imported."""
+    kept = kept_alone
     counts = [_count(kept.run("plan")) for _ in range(6)]
     assert counts[:2] == [1, 1], "one load is not believed alone"
     assert counts[-2:] == [0, 0]
@@ -266,6 +293,48 @@ def test_doctor_says_what_stands_in_the_way(kept: Project, line: str, why: str) 
     for _ in range(3):
         assert _count(kept.run("plan")) == 1
     assert why in kept.run("doctor").out
+
+
+def test_commands_say_whether_they_loaded(kept: Project) -> None:
+    """Else people cannot tell why one plan is quick and the next one slow."""
+    _until_kept(kept)
+    assert kept.run("plan").err == ""
+    for command in ("plan", "status"):
+        assert kept.run(command, "-v").err == (
+            "note: `pipeline.py` is not loaded: "
+            "nothing has changed that earlier loads of it looked at\n"
+        )
+    kept.write("helper.py", "FACTOR = 3\n")
+    assert "note: `pipeline.py` is loaded: `helper.py` was edited\n" in kept.run("plan", "-v").err
+    assert "was loaded once: a second load must give the same" in kept.run("plan", "-v").err
+    assert "loaded: `--no-analysis-cache` says" in kept.run("plan", "-v", "--no-analysis-cache").err
+    kept.pipeline(f"{PIPELINE}\nimport subprocess; subprocess.run(['true'])\n")
+    for done in (kept.run("plan", "-v"), kept.run("plan", "-v"), kept.run("config", "show")):
+        assert "`pipeline.py` is loaded each time: pipeline.py:30 starts a process" in done.err
+
+
+def test_a_load_counts_for_a_day(kept: Project) -> None:
+    """Else a date that a library reads of the clock is yesterday's for ever."""
+    _until_kept(kept)
+    index = json.loads(_index(kept).read_text())
+    _index(kept).write_text(json.dumps({**index, "day": "2001-01-01"}))
+    done = kept.run("plan", "-v")
+    assert "is loaded: it was loaded last on another day" in done.err
+    assert _count(done) == 1
+    assert _count(kept.run("plan")) == 0, "one load a day confirms it"
+
+
+def test_what_was_just_written_does_not_count_against_it(kept: Project) -> None:
+    """Else two commands right after a checkout have the pipeline loaded each time from then on."""
+    kept.write("later/sitecustomize.py", "")
+    (kept.home / "later" / "sitecustomize.py").write_text("")
+    for _ in range(3):
+        kept.write("helper.py", "FACTOR = 2\n")
+        done = kept.run("plan", "-v")
+        assert "note: `pipeline.py` is loaded: " in done.err
+        assert "was written just before it was read" in done.err
+    (kept.home / "later" / "sitecustomize.py").write_text(LATER)
+    _until_kept(kept)
 
 
 def test_it_can_be_switched_off(kept: Project) -> None:

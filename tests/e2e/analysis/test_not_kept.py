@@ -164,6 +164,34 @@ CASES: dict[str, tuple[str, int | str | None, str]] = {
     "numpy random": ("import numpy as np\nVALUE = np.random.rand() > 2", 1, "random"),
     "default_rng": ("import numpy as np\nVALUE = np.random.default_rng().random() > 2", 1, "rand"),
     "module beside it": ("from helper import year\nVALUE = year()", "helper.py:4", "clock"),
+    "timeit": ("import timeit\nVALUE = timeit.timeit('1', number=1) > 0", 1, "clock"),
+    "hidden environ": ("VALUE = os.environ._data.get(b'X')", 0, "past what notes them"),
+    "C functions of Python": (
+        "import ctypes\nVALUE = ctypes.pythonapi is None",
+        1,
+        "cannot be seen",
+    ),
+    "pipe": (
+        "r, w = os.pipe()\nos.write(w, b'1')\nVALUE = os.read(r, 1)",
+        2,
+        "no file of a disk",
+    ),
+    "busy memory": ("VALUE = os.sysconf('SC_AVPHYS_PAGES') > 0", 0, "busy"),
+    "spawned process": (
+        "import multiprocessing as m\nVALUE = 1\nm.get_context('spawn').Process().start()",
+        2,
+        "each process",
+    ),
+    "event loop": (
+        "import asyncio\nasync def f(): return 1\nVALUE = asyncio.run(f())",
+        2,
+        "network",
+    ),
+    "connections of a C library": (
+        "import sys, types\nVALUE = 1\nsys.modules['pyodbc'] = types.ModuleType('pyodbc')",
+        None,
+        "imports `pyodbc`, which may use the network",
+    ),
     "isatty": ("import sys\nVALUE = sys.stderr.isatty()", 1, "each process"),
 }
 
@@ -190,6 +218,6 @@ def test_a_file_written_just_before_is_not_trusted(loads: LoadProcess, tmp_path:
     (tmp_path / "pipeline.py").write_text(_pipeline("VALUE = 1"))
     load = loads.load(tmp_path, trusting=False)
     assert (load.reason, load.where) == (
-        "reads a file that was written just before",
+        "was written just before it was read",
         "pipeline.py",
     )

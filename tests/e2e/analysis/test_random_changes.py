@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from tests.e2e.analysis.loads import LoadProcess
 
 HEAD = """\
-import glob, importlib, importlib.metadata, importlib.util, os, pathlib, pkgutil, sys
+import glob, importlib, importlib.metadata, importlib.resources, importlib.util, mmap, os, pathlib
+import pkgutil, sqlite3, sys
 from marin_build import step
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -33,7 +34,8 @@ def build(output: str, value: str = ''): ...
 def got(ask):
     try:
         return repr(ask())
-    except (OSError, ImportError, KeyError, AttributeError, SyntaxError, LookupError) as error:
+    except (OSError, ImportError, KeyError, AttributeError, SyntaxError, LookupError,
+            ValueError) as error:
         return type(error).__name__
 
 """
@@ -72,6 +74,13 @@ ASKED = [
     "pkgutil.get_data('pkg', 'sub.py')",
     "importlib.metadata.version('plugin-x')",
     "os.getcwd()",
+    "os.read(os.open(IN('data/a.txt'), os.O_RDONLY), 99)",
+    "open(os.dup(os.open(IN('link'), os.O_RDONLY))).read()",
+    "importlib.resources.files('pkg').joinpath('sub.py').read_text()",
+    "sqlite3.connect(IN('data/b.txt')).total_changes",
+    "sum(map(ord, mmap.mmap(os.open(IN('data/a.txt'), 0), 0, prot=1).read().decode()))",
+    "os.path.expandvars('$X_ONE'), os.path.relpath(IN('data')), len(os.sched_getaffinity(0)) > 0",
+    "open('/proc/version').read()",
     "sys.argv[1:]",
     "dict(line.split('=') for line in open(IN('.env')))",
     "{}.__class__(exec(open(IN('other.py')).read()) or {})",
@@ -93,6 +102,8 @@ changes = st.one_of(
     st.tuples(st.just("rename"), paths, paths),
     st.tuples(st.just("link"), paths, paths),
     st.tuples(st.just("touch"), paths),
+    st.tuples(st.just("disguise"), paths),
+    st.tuples(st.just("rights"), paths),
     st.tuples(st.just("set"), st.sampled_from(["X_ONE", "X_TWO", "X_NEW"]), st.sampled_from("12")),
     st.tuples(st.just("unset"), st.sampled_from(["X_ONE", "X_TWO", "X_NEW"])),
     st.tuples(st.just("give"), st.sampled_from(["x", "y"]), st.sampled_from("12")),
@@ -165,6 +176,12 @@ def _change_file(what: str, path: Path, more: list[str], project: Path) -> None:
             new.replace(path)
         case "touch":
             os.utime(path, (1_000_000_000, 1_000_000_000))
+        case "disguise":  # another content with the same size and times
+            before = path.stat()
+            path.write_bytes(bytes(reversed(path.read_bytes())))
+            os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        case "rights":
+            path.chmod(path.stat().st_mode ^ 0o111)
         case "remove" if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         case "remove":

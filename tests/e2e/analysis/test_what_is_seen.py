@@ -104,6 +104,17 @@ CASES = {
         {"a.txt": "1"},
         _write("a.txt", "2"),
     ),
+    "processors and limits": Case(
+        "VALUE = len(os.sched_getaffinity(0)), os.sysconf('SC_PAGESIZE'), os.path.exists('a')",
+        {},
+        _write("a", ""),
+    ),
+    "file of the kernel": Case(
+        "VALUE = open('/proc/version').read(), os.path.exists('a')", {}, _write("a", "")
+    ),
+    "open by number": Case(
+        "VALUE = open(os.open('a.txt', os.O_RDONLY)).read()", {"a.txt": "1"}, _write("a.txt", "2")
+    ),
     "FileIO": Case(
         "import io\nVALUE = io.FileIO('a.txt').read()", {"a.txt": "1"}, _write("a.txt", "2")
     ),

@@ -13,3 +13,8 @@ done
 export MARIN_BUILD_PROJECT=$project
 prefix="$project"/.marin-build/outputs
 marin_build=${MARIN_BUILD:-marin-build}
+command -v -- "$marin_build" >/dev/null || {
+  printf 'error: there is no program `%s` here\n' "$marin_build" >&2
+  printf 'hint: activate the environment that has it, or set MARIN_BUILD to its path\n' >&2
+  exit 127
+}

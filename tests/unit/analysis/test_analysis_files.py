@@ -61,3 +61,15 @@ def test_a_link_in_the_place_of_the_folder_leads_nowhere(tmp_path: Path) -> None
     with pytest.raises(OSError, match=r"link|directory"):
         files.make_salt()
     assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_what_a_killed_command_left_is_deleted(tmp_path: Path) -> None:
+    """Else each kill leaves up to 50 MB for ever."""
+    files = AnalysisFiles(str(tmp_path))
+    files.make_salt()
+    folder = tmp_path / ".marin-build" / "analyses"
+    for name in ("a.columns.12.new", "b.json.34.new"):
+        (folder / name).write_bytes(b"half")
+    os.utime(folder / "a.columns.12.new", (1_000_000_000, 1_000_000_000))
+    files.clean()
+    assert {path.name for path in folder.iterdir()} == {"salt", "b.json.34.new"}

@@ -66,8 +66,6 @@ def test_kept_targets_are_those_of_the_load(tmp_path: Path) -> None:
         targets.deps, targets.requested, targets.by_id,
     )  # fmt: skip
     assert kept.traits == targets.traits
-    for ask in ("temporary", "have_free_paths"):
-        assert getattr(kept, ask)() == getattr(targets, ask)(), ask
     _, deep = all_digests(targets)
     for index, (one, two) in enumerate(zip(kept.all, targets.all, strict=True)):
         for name in ("id", "fingerprint", "output_path", "name"):
@@ -82,7 +80,7 @@ def test_kept_targets_are_those_of_the_load(tmp_path: Path) -> None:
         assert kept.deep_codes is not None
         assert kept.deep_codes[index] == deep[index]
     assert kept.all[0].step is kept.all[0].step
-    assert replace(kept, workspace=PLACE).temporary() == targets.temporary()
+    assert replace(kept, workspace=PLACE).traits == targets.traits
     assert not loads
     assert [one.step.fn for one in kept.all] == [two.step.fn for two in targets.all]
     assert loads == [1]

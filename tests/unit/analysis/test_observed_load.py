@@ -186,7 +186,7 @@ def test_a_file_that_is_written_while_it_is_read_is_not_trusted(tmp_path: Path) 
     load, pipeline = _observe(tmp_path, body)
     (tmp_path / "a.txt").write_text("22")
     found = load.result(pipeline)
-    assert found == NotKept("reads a file that was written meanwhile", "a.txt")
+    assert found == NotKept("was written while the pipeline was loaded", "a.txt")
 
 
 def test_an_installed_pipeline_is_not_observed(tmp_path: Path) -> None:
@@ -196,3 +196,16 @@ def test_an_installed_pipeline_is_not_observed(tmp_path: Path) -> None:
     found = load.result(pipeline)
     assert isinstance(found, NotKept)
     assert found.reason.startswith("is installed")
+
+
+def test_a_file_that_was_open_before_is_seen(tmp_path: Path) -> None:
+    """Else `marin-build plan 3< file` goes on with what the file held at first."""
+    (tmp_path / "given.txt").write_text("1")
+    number = os.open(tmp_path / "given.txt", os.O_RDONLY)
+    try:
+        load, pipeline = _observe(tmp_path, f"import os\nVALUE = os.read({number}, 9)")
+        found = load.result(pipeline)
+    finally:
+        os.close(number)
+    assert isinstance(found, Observations)
+    assert str(tmp_path / "given.txt") in found.answers["file"]

@@ -140,7 +140,7 @@ class Stage:
         self.play = play
         self.session = Session(
             store=store, targets=plan.targets, deep=plan.targets.deep_fingerprints(), run="r-1",
-            host=Host("me@here", "here"), provenance=provenance,
+            host=Host("me@here", "here"), provenance=lambda: provenance,
             now=lambda: datetime(2026, 11, 21, tzinfo=UTC),
         )  # fmt: skip
         self.plan = plan

@@ -50,7 +50,11 @@ class Run:
     """What a journal needs of a session."""
 
     run = "r-0123abcd"
-    provenance = Provenance(user="ada", host="laptop", argv=(), python="3", marin_build="0.1.0")
+
+    @staticmethod
+    def provenance() -> Provenance:
+        return Provenance(user="ada", host="laptop", argv=(), python="3", marin_build="0.1.0")
+
     host = Host("ada@laptop", "boot-1")
 
     def __init__(self) -> None:

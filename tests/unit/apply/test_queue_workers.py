@@ -127,7 +127,7 @@ class Scene:
         provenance = Provenance(user="u", host="h", argv=(), python="3", marin_build="0")
         session = Session(
             store=store, targets=targets, deep=targets.deep_fingerprints(), run="r-1",
-            host=Host("me@here", "here"), provenance=provenance,
+            host=Host("me@here", "here"), provenance=lambda: provenance,
             now=lambda: datetime(2026, 11, 21, tzinfo=UTC),
         )  # fmt: skip
         specs = {i: JobRequest(f"job{i}", "spec") for i in range(len(targets))}

@@ -75,6 +75,23 @@ def test_all_mistakes_of_a_pipeline_are_reported_together() -> None:
         assert part in text
 
 
+@pytest.mark.parametrize(
+    ("value", "what", "way"),
+    [
+        (TEXT, "a source", 'give it in `inputs`: inputs={"it": source("...")}'),
+        ([TEXT], "a source", 'give it in `inputs`: inputs={"it": source("...")}'),
+        (RAW, "a step", 'give it in `deps`: deps={"it": ...}'),
+    ],
+)
+def test_what_is_no_value_is_sent_to_its_argument(value: Any, what: str, way: str) -> None:
+    """Else who mixes up three arguments gets three errors, and none names the right one."""
+    with collected_errors() as errors:
+        command("cat {it} > {output}/x", name="c", params={"it": value})
+    (error,) = errors
+    assert error.what == f"the parameter `it` of the command `c` is {what}, not a value"
+    assert error.hint == way
+
+
 class Colour(enum.Enum):
     RED = "red"
 

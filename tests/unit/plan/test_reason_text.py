@@ -38,7 +38,7 @@ EXAMPLES: list[tuple[why.Reason, str, str, dict[str, object]]] = [
         "failed before",
         {"attempt": 0, "exit_code": None},
     ),
-    (why.Interrupted("ada@host"), "interrupted", "interrupted (ada@host is gone)", {}),
+    (why.Interrupted("ada@host"), "interrupted", "interrupted (the run by ada@host is gone)", {}),
     (why.Interrupted(""), "interrupted", "interrupted", {}),
     (
         why.IdentityChanged(

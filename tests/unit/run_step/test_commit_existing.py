@@ -83,7 +83,7 @@ def session(make: Callable[..., Targets], folder: Path) -> Session:
     return Session(
         store=LocalStore(), targets=targets, deep=targets.deep_fingerprints(), run="a-1",
         host=Host("me@here", "here"), now=lambda: NOW,
-        provenance=Provenance(user="ada", host="h", argv=(), python="3", marin_build="0"),
+        provenance=lambda: Provenance(user="ada", host="h", argv=(), python="3", marin_build="0"),
     )  # fmt: skip
 
 

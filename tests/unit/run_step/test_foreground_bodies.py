@@ -76,7 +76,9 @@ def stage(make: Callable[..., Targets], tmp_path: Path) -> Iterator[Callable[...
                     run="r-1",
                     host=Host("me@here", "here"),
                     now=lambda: datetime(2026, 11, 21, tzinfo=UTC),
-                    provenance=Provenance(user="u", host="h", argv=(), python="3", marin_build="0"),
+                    provenance=lambda: Provenance(
+                        user="u", host="h", argv=(), python="3", marin_build="0"
+                    ),
                     **options,
                 )
             )

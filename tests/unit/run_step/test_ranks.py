@@ -68,6 +68,7 @@ class Bodies:
     """What the body waits for before it ends."""
     is_spent: bool = False
     makes_logs: bool = False
+    are_in_threads: bool = False
     started: threading.Event = field(default_factory=threading.Event)
     heard: list[int] = field(default_factory=list)
     _ends: threading.Event = field(default_factory=threading.Event)
@@ -198,7 +199,7 @@ def gang(make: Callable[..., Targets]) -> Callable[..., Gang]:
         session = Session(
             store=store or LocalStore(), targets=targets, deep=targets.deep_fingerprints(),
             run="r-1", host=Host("me@here", "here"), now=lambda: NOW, time_to_live=life,
-            provenance=Provenance(user="ada", host="h", argv=(), python="3", marin_build="0"),
+            provenance=lambda: Provenance(user="ada", host="h", argv=(), python="3", marin_build="0"),
         )  # fmt: skip
         return Gang(session, answers or (None, None, None))
 

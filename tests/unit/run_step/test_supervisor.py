@@ -83,6 +83,7 @@ class Bodies:
     requests: list[Request] = field(default_factory=list)
     is_spent: bool = False
     makes_logs: bool = False
+    are_in_threads: bool = False
 
     def run(self, slot: int, request: Request, tell: Callable[[str], None]) -> Done:
         self.requests.append(request)
@@ -142,7 +143,7 @@ def stage(make: Callable[..., Targets]) -> Callable[..., Stage]:
         session = Session(
             store=store or LocalStore(), targets=targets, deep=targets.deep_fingerprints(),
             run="r-1", host=Host("me@here", "here"), now=lambda: NOW,
-            provenance=Provenance(user="ada", host="h", argv=(), python="3", marin_build="0"),
+            provenance=lambda: Provenance(user="ada", host="h", argv=(), python="3", marin_build="0"),
             forced=frozenset([0] if forced else []),
         )  # fmt: skip
         return Stage(session, Bodies(session))

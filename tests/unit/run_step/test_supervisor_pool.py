@@ -33,6 +33,7 @@ class Played:
     """Bodies that are never run: what would run them is played."""
 
     is_spent = False
+    are_in_threads = True
 
     def __init__(self) -> None:
         self.was_signalled = threading.Event()
@@ -168,6 +169,24 @@ def test_a_chain_stays_in_one_thread(
     run = Run(monkeypatch, targets_of(dag), lambda _i, _asked: Succeeded(1, 0.0), 4)
     run.go()
     assert len(set(run.threads.values())) == 1
+
+
+def test_bodies_that_wait_for_each_other_all_begin_after_quick_ones(
+    monkeypatch: pytest.MonkeyPatch, targets_of: TargetsOf
+) -> None:
+    """Else a slot that keeps its turn during a body holds up the one that this body waits for."""
+    together = threading.Barrier(4)
+
+    def build(index: int, _asked: object) -> Outcome:
+        if index // 4 % 2:
+            together.wait(60)
+        return Succeeded(1, 0.0)
+
+    dag = _layers(4, 20)
+    run = Run(monkeypatch, targets_of(dag), build, 4)
+    run.go()
+    assert len(run.threads) == len(dag)
+    assert not together.broken
 
 
 @pytest.mark.parametrize("seed", range(8))

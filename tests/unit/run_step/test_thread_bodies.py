@@ -95,7 +95,7 @@ def stage(
     session = Session(
         store=new_store(), targets=targets, deep=targets.deep_fingerprints(), run="r-1",
         host=Host("me@here", "here"), now=lambda: None,  # type: ignore[arg-type, return-value]
-        provenance=Provenance(user="u", host="h", argv=(), python="3", marin_build="0"),
+        provenance=lambda: Provenance(user="u", host="h", argv=(), python="3", marin_build="0"),
     )  # fmt: skip
     made = Stage(session, monkeypatch, str(tmp_path / "log"))
     yield made

@@ -40,7 +40,7 @@ def forking(make: Callable[..., Targets], new_store: Callable[[], MemoryStore]) 
         session = Session(
             store=new_store(), targets=targets, deep=targets.deep_fingerprints(), run="r-1",
             host=Host("me@here", "here"), now=lambda: None,  # type: ignore[arg-type, return-value]
-            provenance=Provenance(user="u", host="h", argv=(), python="3", marin_build="0"),
+            provenance=lambda: Provenance(user="u", host="h", argv=(), python="3", marin_build="0"),
         )  # fmt: skip
         bodies = ForkBodies(session, 1, reuse=reuse)
         try:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import os
 import random
 import secrets
 import signal
+import sys
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -105,3 +108,48 @@ def test_children_see_the_same_in_huge_pages(
 
     with running(fn) as build:
         assert [_told(build()) for _ in range(4)] == [["4999950000"]] * 4
+
+
+def test_what_one_child_imports_of_ours_the_next_ones_have(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else each step that returns an object imports pydantic anew, for longer than it runs."""
+    late = "marin_build.run_step.set_aside"
+    other = "this"  # of the standard library: who needs it imports it
+    for name in (late, other):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+
+    def fn(output: str) -> list[str]:
+        were_there = [str(name in sys.modules) for name in (late, other)]
+        with contextlib.redirect_stdout(None):
+            for name in (late, other):
+                importlib.import_module(name)
+        return [*were_there, str(os.getpid())]
+
+    with running(fn) as build:
+        told = [_told(build()) for _ in range(12)]
+    assert len({pid for *_, pid in told}) == 12
+    assert told[0][0] == "False"
+    assert told[-1][0] == "True"
+    assert {known for _, known, _ in told} == {"False"}
+
+
+def _descriptors() -> list[int]:
+    """Return what this process has open, without the folder that this is read from."""
+    found = []
+    for name in map(int, os.listdir("/proc/self/fd")):
+        with contextlib.suppress(OSError):
+            os.fstat(name)
+            found.append(name)
+    return found
+
+
+def test_a_child_holds_nothing_of_a_step_that_ends(running: Running) -> None:
+    """Else a step that is forked meanwhile keeps open what another one prints to."""
+
+    def fn(output: str) -> list[str]:
+        links = {os.readlink(f"/proc/self/fd/{name}") for name in _descriptors()}
+        return sorted(link.partition(":")[0] for link in links if ":[" in link)
+
+    with running(fn) as build:
+        assert len({tuple(_told(build())) for _ in range(8)}) == 1

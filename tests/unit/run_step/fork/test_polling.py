@@ -47,12 +47,32 @@ def test_who_was_forgotten_meanwhile_is_not_called() -> None:
             os.close(descriptor)
 
 
+def test_who_pauses_is_not_called_until_it_goes_on() -> None:
+    """Else the end of each step wakes its template three times, or what it left is not heard."""
+    poller, called = Poller(), []
+    read, write = os.pipe()
+    poller.watch(read, lambda: called.append(os.read(read, 10)))
+    os.write(write, b"x")
+    poller.pause(read)
+    poller.pause(read)
+    poller.wait(0)
+    assert not called
+    poller.go_on(read)
+    poller.wait(None)
+    assert called == [b"x"]
+    poller.pause(read)
+    poller.forget(read)
+    for descriptor in (read, write):
+        os.close(descriptor)
+
+
 def test_all_are_closed_in_a_child() -> None:
-    """Else every step holds the sockets of all the others."""
+    """Else every step holds the sockets of all the others, those that pause, too."""
     poller = Poller()
     pipes = [os.pipe() for _ in range(2)]
     for read, _ in pipes:
         poller.watch(read, lambda: None)
+    poller.pause(pipes[0][0])
     poller.close_all()
     for read, write in pipes:
         with pytest.raises(OSError, match="Bad file descriptor"):
