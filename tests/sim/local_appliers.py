@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, cast
 from marin_build.protocol import layout
 from marin_build.protocol.lease import TIME_TO_LIVE, Lease
 from marin_build.protocol.quick_holding import QuickHolding
-from marin_build.run_step.announcer import ANNOUNCE_AFTER
-from marin_build.run_step.announcer import Announcer
+from marin_build.run_step.announcer import ANNOUNCE_AFTER, Announcer
 from marin_build.store.kernel_locks import KernelLocks
 from tests.sim.local_disk import Disk
 from tests.sim.local_family import LocalFamily

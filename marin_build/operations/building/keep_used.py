@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.plan.decisions import Kind
 from marin_build.plan.graph_shape import upstream
-from marin_build.protocol.tombstone import take_all_away, take_away
+from marin_build.protocol.tombstone_writes import take_all_away, take_away
 
 if TYPE_CHECKING:
     from marin_build.plan.decisions import Plan

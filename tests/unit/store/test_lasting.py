@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from marin_build.protocol.tombstone import Tombstone, put_tombstone, take_away
+from marin_build.protocol.tombstone import Tombstone
+from marin_build.protocol.tombstone_writes import put_tombstone, take_away
 from marin_build.store.local import LocalStore, lasting
 from marin_build.store.memory import MemoryStore
 
