@@ -21,7 +21,7 @@ from marin_build.protocol.newest_attempt import attempt_of, newest_attempt, newe
 from marin_build.protocol.publish import finish_publishing
 from marin_build.protocol.state_machine import Event, State, see, transition
 from marin_build.protocol.status import STATUS_RUNNING, STATUS_SUCCESS
-from marin_build.protocol.tombstone import take_away
+from marin_build.protocol.tombstone_writes import take_away
 from marin_build.store.folder_place import refuse_what_is_in_the_way
 from marin_build.workspace.places import is_url
 

@@ -24,7 +24,7 @@ from marin_build.protocol.status import (
     STATUS_SUCCESS,
     parse_status,
 )
-from marin_build.protocol.tombstone import take_away
+from marin_build.protocol.tombstone_writes import take_away
 from marin_build.store.kernel_locks import NO_LOCK
 
 if TYPE_CHECKING:

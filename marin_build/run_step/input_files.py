@@ -25,7 +25,7 @@ from marin_build.protocol.manifest import (
 )
 from marin_build.protocol.record_reader import readable_record
 from marin_build.protocol.status import STATUS_DELETING, STATUS_LET_GO, readable_status
-from marin_build.protocol.tombstone import take_all_away
+from marin_build.protocol.tombstone_writes import take_all_away
 from marin_build.store.base import GUARD, File
 from marin_build.store.local_read import store_error
 from marin_build.workspace.places import is_url

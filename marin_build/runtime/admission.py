@@ -27,7 +27,7 @@ from marin_build.pipeline.targets import Target, clash_of, pin_errors
 from marin_build.plan.reason_text import describe
 from marin_build.protocol.holder import here
 from marin_build.protocol.status import STATUS_DEP_FAILED, STATUS_FAILED, STATUS_SUCCESS
-from marin_build.protocol.tombstone import take_away
+from marin_build.protocol.tombstone_writes import take_away
 from marin_build.runtime.former_identities import keep_former_identities_of
 from marin_build.store.open_store import open_store
 from marin_build.workspace.places import is_url

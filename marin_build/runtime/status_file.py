@@ -18,7 +18,8 @@ from marin_build.protocol.status import (
     Status,
     parse_status,
 )
-from marin_build.protocol.tombstone import readable_tombstone, take_away
+from marin_build.protocol.tombstone import readable_tombstone
+from marin_build.protocol.tombstone_writes import take_away
 from marin_build.store.kernel_locks import locks_around
 from marin_build.store.open_store import open_store
 from marin_build.text.readable import did_you_mean

@@ -14,7 +14,8 @@ from marin_build.protocol import layout
 from marin_build.protocol.lease import COLLECTING, Lease
 from marin_build.protocol.look import look
 from marin_build.protocol.status import STATUS_DELETING
-from marin_build.protocol.tombstone import Tombstone, put_tombstone
+from marin_build.protocol.tombstone import Tombstone
+from marin_build.protocol.tombstone_writes import put_tombstone
 from marin_build.store.kernel_locks import KernelLocks
 from tests.sim.local_disk import Disk
 from tests.sim.local_protocol import PREFIX, Mutex, SimulatedLockFile

@@ -5,10 +5,12 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
-from marin_build.protocol import layout
+from marin_build.errors import CorruptStateError
+from marin_build.protocol import claim_by_documents, layout, look
 from marin_build.protocol.acquire import Claimant
+from marin_build.protocol.publish import finish_publishing
 from marin_build.protocol.quick_holding import QuickHolding
-from marin_build.protocol.status import STATUS_RUNNING
+from marin_build.protocol.status import STATUS_RUNNING, parse_status
 from marin_build.store.kernel_locks import KernelLocks
 from tests.sim import local_appliers, local_slots
 from tests.sim.local_appliers import LocalApplier
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from marin_build.protocol.documents import Publication
     from marin_build.protocol.lease import Lease
+    from marin_build.protocol.look import Seen
     from marin_build.store.base import Store
     from tests.sim.mutations import Mutation
 
@@ -248,6 +251,30 @@ def begin_after_a_long_sleep(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(local_slots.Slot, "_is_held", lambda _self, _holding: True)
 
 
+def be_blocked_by_an_empty_status(patch: pytest.MonkeyPatch) -> None:
+    """A status that a power cut left empty is an error."""
+
+    def parse(data: bytes, path: str) -> Any:
+        if not data:
+            raise CorruptStateError(f"the status file `{path}` is not readable")
+        return parse_status(data, path)
+
+    patch.setattr(look, "parse_status", parse)
+
+
+def keep_an_empty_seal(patch: pytest.MonkeyPatch) -> None:
+    """A seal stays that commits what a power cut left empty."""
+
+    def finish(store: Store, output: str, seen: Seen) -> bool:
+        assert seen.lease is not None
+        blob = store.get(layout.attempt_path(output, seen.lease.attempt))
+        if blob is not None and not blob.data:
+            raise CorruptStateError("the sealed attempt is empty")
+        return finish_publishing(store, output, seen)
+
+    patch.setattr(claim_by_documents, "finish_publishing", finish)
+
+
 OF_LOCAL_DISKS: tuple[Mutation, ...] = (
     take_without_a_lock,
     build_without_a_look,
@@ -265,6 +292,8 @@ OF_LOCAL_DISKS: tuple[Mutation, ...] = (
     forget_half_an_announcement,
     begin_after_a_long_sleep,
     announce_over_a_status,
+    be_blocked_by_an_empty_status,
+    keep_an_empty_seal,
 )
 RARE_OF_LOCAL_DISKS: dict[Mutation, int] = {
     forget_own_locks: 80,
@@ -277,6 +306,8 @@ RARE_OF_LOCAL_DISKS: dict[Mutation, int] = {
     find_work_by_its_log_alone: 510,
     announce_over_a_status: 3_440,
     begin_after_a_long_sleep: 2_270,
+    be_blocked_by_an_empty_status: 260,
+    keep_an_empty_seal: 220,
 }
 """Seeds at which to begin to look, as `mutations.RARE`."""
 BY_CHANCE: tuple[Mutation, ...] = (

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from marin_build.plan.decisions import Kind
 from marin_build.plan.graph_shape import upstream
-from marin_build.protocol.tombstone import take_all_away, take_away
 
 if TYPE_CHECKING:
     from marin_build.plan.decisions import Plan
@@ -31,16 +30,21 @@ def keep_used(store: Store, plan: Plan) -> bool:
         StoreError: the store cannot be written.
 
     """
-    used = []
-    for decision in plan.decisions:
-        seen = plan.snapshot.of(decision.index)
-        if decision.kind is not Kind.REUSE or seen.tombstone is None:
-            continue
-        output = plan.targets.all[decision.index].output_path
-        if take_away(store, output, seen.status_version, seen.tombstone) is None:
+    found = [
+        (decision.index, seen.status_version, seen.tombstone)
+        for decision in plan.decisions
+        if decision.kind is Kind.REUSE
+        and (seen := plan.snapshot.of(decision.index)).tombstone is not None
+    ]
+    if not found:
+        return True
+    from marin_build.protocol.tombstone_writes import take_all_away, take_away
+
+    for index, version, tombstone in found:
+        output = plan.targets.all[index].output_path
+        if take_away(store, output, version, tombstone) is None:
             return False
-        used.append(decision.index)
-    if used:
-        needed = upstream(plan.targets, used) - set(used)
-        take_all_away(store, [plan.targets.all[index].output_path for index in sorted(needed)])
+    used = [index for index, *_ in found]
+    needed = upstream(plan.targets, used) - set(used)
+    take_all_away(store, [plan.targets.all[index].output_path for index in sorted(needed)])
     return True

@@ -13,7 +13,8 @@ from marin_build.operations.clean_up.gc_needs import NOTHING_DELETED
 from marin_build.protocol import layout
 from marin_build.protocol.holder import own_lease
 from marin_build.protocol.latest import forget_latest
-from marin_build.protocol.tombstone import Tombstone, put_tombstone, take_away
+from marin_build.protocol.tombstone import Tombstone
+from marin_build.protocol.tombstone_writes import put_tombstone, take_away
 from marin_build.run_step.delete_output import Deleter, Deletion, holding, new_id
 from marin_build.run_step.trash import empty_trash
 from marin_build.store.kernel_locks import KernelLocks

@@ -21,7 +21,7 @@ from marin_build.protocol.lease import ADOPTING
 from marin_build.protocol.look import look
 from marin_build.protocol.record_reader import built_of, readable_record
 from marin_build.protocol.status import STATUS_SUCCESS
-from marin_build.protocol.tombstone import take_all_away
+from marin_build.protocol.tombstone_writes import take_all_away
 from marin_build.run_step.commit_existing import adopt, held
 from marin_build.run_step.supervisor import claimant_of
 from marin_build.run_step.workers import Start

@@ -12,14 +12,8 @@ from marin_build.errors import CorruptStateError
 from marin_build.protocol.claim_outcomes import Finished
 from marin_build.protocol.held_target import Holding
 from marin_build.protocol.status import parse_status
-from marin_build.protocol.tombstone import (
-    Tombstone,
-    parse_tombstone,
-    put_tombstone,
-    readable_tombstone,
-    take_all_away,
-    take_away,
-)
+from marin_build.protocol.tombstone import Tombstone, parse_tombstone, readable_tombstone
+from marin_build.protocol.tombstone_writes import put_tombstone, take_all_away, take_away
 from marin_build.store.local import LocalStore
 from tests.unit.protocol.support import Faulty, commit, hold, take
 

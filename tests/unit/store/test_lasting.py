@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from marin_build.protocol.tombstone import Tombstone, put_tombstone, take_away
+from marin_build.protocol.tombstone import Tombstone
+from marin_build.protocol.tombstone_writes import put_tombstone, take_away
 from marin_build.store.local import LocalStore, lasting
 from marin_build.store.memory import MemoryStore
 
@@ -23,9 +24,9 @@ def order(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     calls: list[str] = []
     rename, fsync = os.rename, os.fsync
 
-    def renamed(*args: str, **folders: int) -> None:
+    def renamed(old: str, new: str, **folders: int | None) -> None:
         calls.append("rename")
-        rename(*args, **folders)
+        rename(old, new, **folders)
 
     def synced(descriptor: int) -> None:
         calls.append("fsync")

@@ -29,7 +29,7 @@ from marin_build.protocol.claim_outcomes import Finished
 from marin_build.protocol.held_target import Holding
 from marin_build.protocol.lease import Host, Lease
 from marin_build.protocol.status import readable_status
-from marin_build.protocol.tombstone import take_all_away
+from marin_build.protocol.tombstone_writes import take_all_away
 from marin_build.run_step.output_folder import clear_leftovers
 from marin_build.store.memory import MemoryStore
 from tests.unit.protocol.support import publication
