@@ -330,7 +330,7 @@ def test_the_program_can_be_named(two_kinds: Project, tmp_path: Path) -> None:
     away = {"PATH": "/usr/bin:/bin"}
     lost = two_kinds.bash("saved/run.sh", env=away)
     assert lost.code == 127
-    assert "marin-build: command not found" in lost.err
+    assert "error: there is no program `marin-build` here\nhint: activate" in lost.err
     named = two_kinds.bash("saved/run.sh", env={**away, "MARIN_BUILD": str(BIN / "marin-build")})
     assert (named.code, named.err) == (0, "")
 
