@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, cast
 
 from marin_build.protocol import layout
 from marin_build.protocol.lease import TIME_TO_LIVE, Lease
-from marin_build.protocol.quick_holding import QuickHolding
 from marin_build.run_step.announcer import ANNOUNCE_AFTER, Announcer
 from marin_build.store.kernel_locks import KernelLocks
 from tests.sim.local_disk import Disk
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from marin_build.protocol.look import Watch
+    from marin_build.protocol.quick_holding import QuickHolding
     from marin_build.store.base import Store
     from marin_build.store.lock_file import LockFile
     from tests.sim.bucket import Faults
