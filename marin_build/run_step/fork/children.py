@@ -134,6 +134,11 @@ class Children:
                 if self._forks == _MANY:
                     use_huge_pages()
 
+    def renew(self) -> None:
+        """Have those end that wait for a body: this process has become another one since."""
+        for child in tuple(self._fresh):
+            self.forget(child.pid)  # its socket closes, and so it ends
+
     def hear_no_more(self, pid: int) -> None:
         """Take note that a child has said its last word: it is about to end."""
         if (child := self._all.get(pid)) is not None and not child.is_silent:

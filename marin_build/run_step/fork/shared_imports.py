@@ -33,9 +33,13 @@ class LateImports:
         return tuple(name for name in list(sys.modules) if name.partition(".")[0] in _SHARED)
 
 
-def share(names: Sequence[str]) -> None:
-    """Import modules, in this order; what cannot be imported here is left to those who need it."""
-    for name in names:
-        if name not in sys.modules:
-            with suppress(Exception):
-                importlib.import_module(name)
+def share(names: Sequence[str]) -> bool:
+    """Import modules, in this order; return whether there were any to import.
+
+    What cannot be imported here is left to those who need it.
+    """
+    late = [name for name in names if name not in sys.modules]
+    for name in late:
+        with suppress(Exception):
+            importlib.import_module(name)
+    return bool(late)

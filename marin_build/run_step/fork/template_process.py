@@ -191,7 +191,8 @@ class _Template:
             return
         match unpack(packet):
             case ["imported", names]:
-                share(names)
+                if share(names):
+                    self._children.renew()
             case ["done", bytes(answer)]:
                 body.answer = answer
                 # The kernel says when its process has ended. That its pipe and its socket are
