@@ -294,10 +294,8 @@ class StepSpec(CountsByName):
         """How dependents and the command line know it: `name_with_hash`, or `name@version`."""
         known = self._target_id
         if known is None:  # it is asked for once for each dependent, and more
-            if self.version is None:  # then it has no recipe
-                known = f"{self.name}_{self.fingerprint[:HASH_ID_LENGTH]}"
-            else:
-                known = f"{self.name}@{self.version}"
+            has_version = self.version is not None
+            known = f"{self.name}@{self.version}" if has_version else self.name_with_hash
             object.__setattr__(self, "_target_id", known)
         return known
 
