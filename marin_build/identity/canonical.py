@@ -113,20 +113,21 @@ def _chunks_of_json() -> Callable[[object, int], Iterable[str]]:
 
     `JSONEncoder.encode` makes it anew for each value, which takes longer than to write most values.
     """
-    make: Any = getattr(json.encoder, "c_make_encoder", None)
-    if make is None:  # another Python than CPython
+    try:
+        chunks: Callable[[object, int], Iterable[str]] = json.encoder.c_make_encoder(  # type: ignore[attr-defined]
+            None,  # no search for circles: canonical values have none
+            _ENCODER.default,
+            quoted,
+            None,
+            _ENCODER.key_separator,
+            _ENCODER.item_separator,
+            _ENCODER.sort_keys,
+            _ENCODER.skipkeys,
+            _ENCODER.allow_nan,
+        )
+        chunks({}, 0)
+    except (AttributeError, TypeError):  # no public function: another Python may have it otherwise
         return lambda value, _level: _ENCODER.iterencode(value)
-    chunks: Callable[[object, int], Iterable[str]] = make(
-        None,  # no search for circles: canonical values have none
-        _ENCODER.default,
-        quoted,
-        None,
-        _ENCODER.key_separator,
-        _ENCODER.item_separator,
-        _ENCODER.sort_keys,
-        _ENCODER.skipkeys,
-        _ENCODER.allow_nan,
-    )
     return chunks
 
 

@@ -27,6 +27,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marin_build.errors import UnfingerprintableError
+from marin_build.identity import canonical
 from marin_build.identity.canonical import FrozenDict, canonical_text, freeze
 from marin_build.untrusted_json import parse_json
 
@@ -154,6 +155,17 @@ def test_the_text_is_what_any_json_encoder_gives(attrs: dict[str, Any]) -> None:
     text = canonical_text(freeze(attrs, "train.attrs"))
     assert text == json.dumps(attrs, sort_keys=True)
     assert text == canonical_text(attrs)
+
+
+@given(st.dictionaries(st.text(max_size=5), _TREES, max_size=5))
+def test_the_text_is_the_same_where_the_encoder_of_cpython_is_missing(
+    attrs: dict[str, Any],
+) -> None:
+    """Else another Python renames all targets, or cannot plan."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json.encoder, "c_make_encoder", None)
+        chunks = canonical._chunks_of_json()
+        assert "".join(chunks(attrs, 0)) == canonical_text(attrs)
 
 
 @pytest.mark.parametrize("group", TABLE["same"], ids=lambda group: group["case"])
