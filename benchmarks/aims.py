@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from benchmarks.graph_shapes import SMALLEST
+from benchmarks.graph_shapes import FEW, SMALLEST
 from benchmarks.live_view import STEPS
 from benchmarks.tools.base import Measure
 
@@ -174,13 +174,13 @@ def _plan_memory(results: Results) -> Verdict:
 
 def _growth(results: Results, start: StartUp) -> Verdict:
     """Compare the times of a step; what the smallest plan takes is start-up."""
-    few, many = (_our_seconds(results, size, Measure.PLAN) for size in (1_000, LARGEST))
-    none = start.plan.seconds
+    few, none = start.few.seconds, start.plan.seconds
+    many = _our_seconds(results, LARGEST, Measure.PLAN)
     aim = f"a step of a plan of {LARGEST:,} (layers), after start-up"
-    limit = f"{GROWTH:g}x a step of 1,000"
+    limit = f"{GROWTH:g}x a step of {FEW:,}"
     if few is None or many is None or none is None:
         return Verdict(aim, limit, "not measured", None)
-    one_of_few = (few - none) / (1_000 - SMALLEST)
+    one_of_few = (few - none) / (FEW - SMALLEST)
     one_of_many = (many - none) / (LARGEST - SMALLEST)
     ratio = one_of_many / one_of_few
     measured = f"{one_of_many * 1e6:.1f} us; {one_of_few * 1e6:.1f} us ({ratio:.2f}x)"

@@ -82,11 +82,14 @@ class Results:
 
 @dataclass(frozen=True, slots=True)
 class StartUp:
-    """Runs of `python -c pass`, `marin-build --version`, and of a plan of the smallest graph."""
+    """Runs of `python -c pass`, `marin-build --version`, and of plans of small graphs."""
 
     bare: Series
     version: Series
     plan: Series
+    """Of the smallest graph."""
+    few: Series
+    """Of `FEW` steps, measured in turn with the smallest: both differ by little."""
 
 
 @dataclass(slots=True)

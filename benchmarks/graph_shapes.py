@@ -28,6 +28,8 @@ FAN_IN = 100
 """How many inputs a step of the reduction tree of `wide` has."""
 SMALLEST = 25
 """The smallest size: `layers` needs three different inputs for every step."""
+FEW = 1_000
+"""The size whose steps are compared with those of larger graphs."""
 MODULUS = 10**10
 
 Edges = Sequence[tuple[int, ...]]

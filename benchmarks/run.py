@@ -142,19 +142,20 @@ def _measure(
 
 
 def _start_up(scratch: Scratch, timeout: float) -> StartUp:
-    """Measure `python -c pass`, `marin-build --version` and the smallest plan, taking turns."""
+    """Measure `python -c pass`, `marin-build --version` and two small plans, taking turns."""
     missing = Series(problem="not installed")
     folder = scratch.new_folder("start-up")
     commands = [Command((sys.executable, "-c", "pass"), folder)]
     program = marin_build.program()
     if program is not None:
-        case = Case("layers", graph_shapes.SMALLEST, folder)
-        MarinBuild().prepare(case)
         commands.append(Command((program, "--version"), folder))
-        commands.append(MarinBuild().command(Measure.PLAN, case))
+        for size in (graph_shapes.SMALLEST, graph_shapes.FEW):
+            case = Case("layers", size, scratch.new_folder(f"start-up-{size}"))
+            MarinBuild().prepare(case)
+            commands.append(MarinBuild().command(Measure.PLAN, case))
     found = measure_turns(commands, START_UPS, timeout)
-    bare, version, plan = [*found, missing, missing][:3]
-    return StartUp(bare, version, plan)
+    bare, version, plan, few = [*found, missing, missing, missing][:4]
+    return StartUp(bare, version, plan, few)
 
 
 def _builds(arguments: argparse.Namespace) -> bool:
