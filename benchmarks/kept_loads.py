@@ -51,6 +51,7 @@ def pipeline() -> list[StepSpec]:
     return [total([part(n=n) for n in range(19)])]
 """
 COMMANDS = (("apply",), ("plan",), ("explain", "total"))
+DIFF = ("diff", "HEAD")
 OFF = "--no-analysis-cache"
 MOST_LOADS = 8
 HEAD = """\
@@ -149,6 +150,14 @@ def mark_built(python: str, folder: Path, words: Sequence[str]) -> None:
             (output / ".executor_status").write_text("SUCCESS")
 
 
+def commit(folder: Path) -> None:
+    """Make a repository of a project, with one commit."""
+    for words in (["init", "-q"], ["add", "pipeline.py", "marin-build.toml"]):
+        subprocess.run(["git", *words], cwd=folder, check=True)
+    author = ["-c", "user.name=bench", "-c", "user.email=bench@localhost"]
+    subprocess.run(["git", *author, "commit", "-qm", "one"], cwd=folder, check=True)
+
+
 def measure_large(python: str, place: Path, steps: int, row: Row) -> None:
     """Measure a graph of many steps against a bare program that declares and hashes them."""
     large = project(place / "large", (HERE / "programs" / "pipeline.py").read_text())
@@ -200,7 +209,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             Run(python, folder, ("apply", "-q")).once()
             load_until_known(python, folder, ["plan"])
         heavy, light, refused = folders.values()
-        for words in COMMANDS:
+        for words in (*COMMANDS, DIFF):
+            if words == DIFF:
+                for folder in folders.values():
+                    commit(folder)
+                    load_until_known(python, folder, DIFF)
             name = f"`{' '.join(words)}`"
             off = (words[0], OFF, *words[1:])
             plain = Run(python, light, off)
