@@ -66,11 +66,11 @@ def _unwritable(prefix: str, error: OSError) -> StoreError:
     """Return the error for a prefix, or a folder of ours in it, that cannot be written."""
     facts, hint = [("reason", str(error.strerror).lower())], "give another one with --prefix"
     own = f"{prefix}{os.sep}{NAME}"
-    if os.path.isdir(own) and os.access(prefix, os.W_OK | os.X_OK):
+    is_denied = error.errno in (errno.EACCES, errno.EPERM)
+    if is_denied and os.path.isdir(own) and os.access(prefix, os.W_OK | os.X_OK):
         facts.append(("folder", f"{own}, {owner_of(own)}"))
-        if error.errno in (errno.EACCES, errno.EPERM):
-            shared = f"chmod -R g+w {shlex.quote(own)}"
-            hint = f"to share it with your group, its owner says: {shared}"
+        shared = f"chmod -R g+w {shlex.quote(own)}"
+        hint = f"to share it with your group, its owner says: {shared}"
     return StoreError(
         f"cannot write to the prefix `{prefix}`",
         facts=facts,
