@@ -103,6 +103,7 @@ _LINES = {
 
 
 def _typed(there: Shell, line: str) -> list[str]:
+    """Return the words that a shell makes of a line; some shells end a folder with a slash."""
     return [word.removesuffix("/") for word in there.type(line)]
 
 
@@ -122,7 +123,7 @@ def test_a_person_who_presses_tab_gets_the_word(project: Project, shell: str) ->
         deadline = time.monotonic() + PATIENCE
         for line, words in _LINES.items():
             # As in `_completed`: on a slow machine it is typed again.
-            while (typed := there.type(line)) != words and time.monotonic() < deadline:
+            while (typed := _typed(there, line)) != words and time.monotonic() < deadline:
                 pass
             assert typed == words
 
