@@ -17,7 +17,7 @@ import time
 
 SHORT = 0.001
 """Seconds that a body may take during which the turn is kept."""
-TENURE = 0.005
+TENURE = 0.02
 """Seconds after which a turn is given away that another supervisor waits for."""
 
 
