@@ -67,7 +67,10 @@ write() {
   done
 }
 
-flock -w 0.3 9 || note overlap
+# A kill may strike flock itself: then it is asked again.
+until flock -E 75 -w 0.3 9; do
+  [[ $? = 75 ]] && note overlap && break
+done
 note start
 started=()
 if [[ $writers = *child* ]]; then
