@@ -50,7 +50,7 @@ class TextView:
     """Each failure with the number of targets that were built before it."""
     tries: Counter[str] = field(default_factory=Counter)
     blocked: dict[str, list[str]] = field(default_factory=dict)
-    told_ways: bool = False
+    says_how_to_go_on: bool = False
     """Whether a step was stopped and said how to go on: the same command would stop again."""
 
     tells_more: ClassVar[bool] = True
@@ -116,7 +116,7 @@ class TextView:
             case Stopped(message=message, hint=hint):
                 echo(f"  stopped   {target}  {printable(message)}", fg="red")
                 if hint:
-                    self.told_ways = True
+                    self.says_how_to_go_on = True
                     echo(f"hint: {hint}", err=True)
             case Interrupted():
                 echo(f"  interrupted {target}", fg="yellow")
@@ -174,7 +174,7 @@ class TextView:
             for line in output_lines(totals.outputs, totals.more_outputs, self.commands.paths):
                 echo(line)
         show_drift(totals.drifted, self.commands.plan)
-        if totals.interrupted or (totals.not_started and not self.told_ways):
+        if totals.interrupted or (totals.not_started and not self.says_how_to_go_on):
             echo(f"to go on: {self.commands.again}", err=True)
 
     def ending(self, totals: report.ApplyFinished) -> str:

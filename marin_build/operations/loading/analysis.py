@@ -7,6 +7,7 @@ still (docs/adr/0041).
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from marin_build.analysis.analysis_files import (
@@ -16,14 +17,13 @@ from marin_build.analysis.analysis_files import (
 from marin_build.analysis.learned import is_hopeless, known_before
 from marin_build.analysis.use_of_loads import NOT_LOADED, use_in_words, why_loaded
 from marin_build.errors import StoppedError
-from marin_build.operations.loading.load_targets import store_of_targets
 from marin_build.operations.loading.loading import (
     Declared,
     KeptLoad,
     Loaded,
     LoadRequest,
-    current_host,
     load,
+    opened,
 )
 from marin_build.quick_dataclass import dataclass
 from marin_build.untrusted_json import array, table, text, texts
@@ -89,16 +89,8 @@ class Analysis:
         declared = self.usable_declaration()
         if declared is None:
             return None
-        return Loaded(
-            declared.settings,
-            declared.workspace,
-            declared.pipeline,
-            declared.targets,
-            store_of_targets(declared.targets),
-            current_host(),
-            kept=KeptLoad(self.warnings, self.load_again),
-            use=self.use,
-        )
+        kept = KeptLoad(self.warnings, self.load_again)
+        return replace(opened(declared), kept=kept, use=self.use)
 
     def usable_declaration(self) -> Declared | None:
         """Return the same without the store of its outputs."""

@@ -1,4 +1,4 @@
-"""A pipeline at git revisions: each is loaded in a worktree and a process of its own."""
+"""A pipeline at git revisions: each is loaded in a worktree and a process of its own, or known."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from marin_build.operations.loading.git_worktree import (
     worktree,
 )
 from marin_build.operations.loading.kept_analysis import list_without_load
-from marin_build.operations.loading.kept_listings import KeptListing
+from marin_build.operations.loading.kept_listings import kept_listings
 from marin_build.operations.loading.list_targets import entries_of, read_listing
 from marin_build.operations.loading.observed_listing import read_looked_at
 from marin_build.operations.loading.options import PipelineOptions, words_of
@@ -30,14 +30,15 @@ from marin_build.workspace.workspace import installed_in
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from marin_build.operations.loading.kept_listings import KeptListing
     from marin_build.operations.loading.list_targets import Listing
     from marin_build.operations.loading.loading import Loaded
     from marin_build.pipeline.locate import PipelineModule
 
 
 @dataclass(frozen=True, slots=True)
-class Checkout:
-    """A checkout to load the pipeline in.
+class Place:
+    """A checkout, or the working tree, to load the pipeline in.
 
     Args:
         top: its folder.
@@ -88,14 +89,14 @@ def list_commits(
     """
     found: dict[str | None, Listing] = {}
     with ExitStack() as stack:
-        loads: list[tuple[Checkout, subprocess.Popen[str], KeptListing | None]] = []
-        for label, commit in commits:
-            kept = KeptListing.of(options, top, commit, _words_at(top, options))
+        loads: list[tuple[Place, subprocess.Popen[str], KeptListing | None]] = []
+        listings = kept_listings(options, top, [at for _, at in commits], _words_at(top, options))
+        for (label, commit), kept in zip(commits, listings, strict=True):
             if (listing := _listed_before(kept, options, commit)) is not None:
                 found[commit] = listing
                 continue
             folder = top if commit is None else stack.enter_context(worktree(top, commit))
-            place = Checkout(folder, label, commit)
+            place = Place(folder, label, commit)
             process = _start(place, top, options, kept)
             stack.callback(_end, process)
             loads.append((place, process, kept))
@@ -135,7 +136,7 @@ def _words(options: PipelineOptions) -> list[str]:
 
 
 def _start(
-    place: Checkout, top: str, options: PipelineOptions, kept: KeptListing | None
+    place: Place, top: str, options: PipelineOptions, kept: KeptListing | None
 ) -> subprocess.Popen[str]:
     """Start `list-targets` in a checkout."""
     folder, words = _folder_in(place, top), _words(options)
@@ -177,7 +178,7 @@ def _is_not_theirs(path: str) -> bool:
     return path == os.path.dirname(FOLDER) or _is_below(path, os.path.realpath(sys.prefix))
 
 
-def _named_in(place: Checkout, top: str, module: PipelineModule) -> str:
+def _named_in(place: Place, top: str, module: PipelineModule) -> str:
     """Return how `-f` names a pipeline of the checkout in another place.
 
     It is named by its path there: its module name could find this checkout's module, if that is
@@ -195,7 +196,7 @@ def _named_in(place: Checkout, top: str, module: PipelineModule) -> str:
     return replace(module, file=os.path.normpath(file)).named_by_path
 
 
-def _folder_in(place: Checkout, top: str) -> str | None:
+def _folder_in(place: Place, top: str) -> str | None:
     """Return the folder that is the current one in another place; None if it is not there."""
     here = os.path.realpath(os.getcwd())
     if not _is_below(here, top):
@@ -204,7 +205,7 @@ def _folder_in(place: Checkout, top: str) -> str | None:
     return folder if os.path.isdir(folder) else None
 
 
-def _finish(place: Checkout, process: subprocess.Popen[str], kept: KeptListing | None) -> Listing:
+def _finish(place: Place, process: subprocess.Popen[str], kept: KeptListing | None) -> Listing:
     """Return what a process lists, and keep it.
 
     Raises:

@@ -57,42 +57,6 @@ class KeptListing:
     before: Mapping[str, Any]
     use: str = ""
 
-    @classmethod
-    def of(
-        cls, options: PipelineOptions, top: str, commit: str | None, words: Sequence[str]
-    ) -> KeptListing | None:
-        """Return what is kept of a side; None if nothing may be kept of it.
-
-        Args:
-            options: name the pipeline in this checkout.
-            top: the top of the checkout.
-            commit: which one is listed; None: the files as they are.
-            words: the options that name the pipeline in the checkout of the commit, from its top.
-
-        """
-        if options.no_analysis or options.unbuilt:
-            return None
-        request = request_of(options)
-        if not request.settings.analysis_cache:
-            return None
-        given = given_to_a_load(request)
-        if commit is not None:
-            git = _given_by_git(top)
-            if git is None:
-                return None
-            here = os.path.relpath(os.path.realpath(os.getcwd()), top)
-            given = {"the commit": commit, "the options": json.dumps([here, *words]), **git}
-        project = request.workspace.project
-        files = AnalysisFiles(project)
-        try:
-            salt = files.make_salt()
-        except OSError:  # nothing can be kept in this project
-            return None
-        path = os.environ.get("PYTHONPATH", "")
-        given |= {"listed": "in another process", "the variable PYTHONPATH": path}
-        key = files.key_of(salt, given)
-        return cls(files, project, key, given, known_before(files, key))
-
     @property
     def is_observed(self) -> bool:
         """Whether a load of it is to be observed."""
@@ -141,6 +105,46 @@ class KeptListing:
                 self.files.clean()
                 if known["state"] in (REFUSED, UNSTEADY):
                     self.use = use_in_words(known)
+
+
+def kept_listings(
+    options: PipelineOptions, top: str, commits: Sequence[str | None], words: Sequence[str]
+) -> list[KeptListing | None]:
+    """Return what is kept of each side; None for one of which nothing may be kept.
+
+    Args:
+        options: name the pipeline in this checkout.
+        top: the top of the checkout.
+        commits: which ones are listed; None: the files as they are.
+        words: the options that name the pipeline in the checkout of a commit, from its top.
+
+    """
+    found: list[KeptListing | None] = [None for _ in commits]
+    if options.no_analysis or options.unbuilt:
+        return found
+    request = request_of(options)
+    if not request.settings.analysis_cache:
+        return found
+    project = request.workspace.project
+    files = AnalysisFiles(project)
+    try:
+        salt = files.make_salt()
+    except OSError:  # nothing can be kept in this project
+        return found
+    here = os.path.relpath(os.path.realpath(os.getcwd()), top)
+    by_git = _given_by_git(top) if any(commit is not None for commit in commits) else None
+    path = os.environ.get("PYTHONPATH", "")
+    for at, commit in enumerate(commits):
+        if commit is None:
+            given = given_to_a_load(request)
+        elif by_git is not None:
+            given = {"the commit": commit, "the options": json.dumps([here, *words]), **by_git}
+        else:
+            continue
+        given |= {"listed": "in another process", "the variable PYTHONPATH": path}
+        key = files.key_of(salt, given)
+        found[at] = KeptListing(files, project, key, given, known_before(files, key))
+    return found
 
 
 def _given_by_git(top: str) -> dict[str, str] | None:
