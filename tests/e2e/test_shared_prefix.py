@@ -10,7 +10,6 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,29 +43,25 @@ targets = [quick(), held()]
 """
 
 
-def _interpreter() -> str | None:
-    """Return an interpreter that other users may start, with what this one imports; or None."""
-    if os.geteuid() != 0:
-        return None
-    for path in (sys.executable, f"/usr/bin/python{sys.version_info[0]}.{sys.version_info[1]}"):
-        with suppress(OSError):
-            tried = subprocess.run(
-                [path, "-c", "import marin_build.cli.main, pydantic"], user=USERS[0],
-                group=USERS[0], extra_groups=[], cwd="/", env=_ENVIRON, capture_output=True,
-                check=False,
-            )  # fmt: skip
-            if tried.returncode == 0:
-                return path
-    return None
-
-
 _ENVIRON = {
     **os.environ,
     "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), sysconfig.get_path("purelib")]),
     "PYTHONDONTWRITEBYTECODE": "1",
 }
-INTERPRETER = _interpreter()
-pytestmark = pytest.mark.skipif(INTERPRETER is None, reason="only root can be several users")
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be several users")
+
+
+def _python_of(who: int) -> list[str]:
+    """Return how a command of one of the users begins.
+
+    It may read everything, as the interpreter and the package may lie in a folder of root's, and
+    write what its user and group may write.
+    """
+    user = USERS[who]
+    return [
+        "setpriv", f"--reuid={user}", f"--regid={user}", f"--groups={GROUP}",
+        "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search", sys.executable,
+    ]  # fmt: skip
 
 
 class Shared:
@@ -91,11 +86,10 @@ class Shared:
         project = str(self.root / str(USERS[who]))
         gates = {"STARTED": str(self.root / "started"), "GATE": str(self.root / "gate")}
         environ = {**_ENVIRON, "HOME": project, **gates}
-        assert INTERPRETER is not None
-        command = [INTERPRETER, "-m", "marin_build", *words, "--prefix", str(self.prefix)]
+        command = [*_python_of(who), "-m", "marin_build", *words, "--prefix", str(self.prefix)]
         return subprocess.Popen(
-            command, user=USERS[who], group=USERS[who], extra_groups=[GROUP], umask=umask,
-            cwd=project, env=environ, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            command, umask=umask, cwd=project, env=environ, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
 
     def run(self, who: int, *words: str, umask: int = 0o002) -> tuple[int, str, str]:
@@ -110,11 +104,10 @@ class Shared:
 
 def _store_as(who: int, folder: Path, code: str) -> None:
     """Run a line on the store of a network file system, as one of the users."""
-    assert INTERPRETER is not None
     begin = "from marin_build.store.local import LocalStore; store = LocalStore(is_shared=True); "
     subprocess.run(
-        [INTERPRETER, "-c", begin + code, str(folder)], user=USERS[who], group=USERS[who],
-        extra_groups=[GROUP], umask=0o002, cwd="/", env=_ENVIRON, check=True, timeout=PATIENCE,
+        [*_python_of(who), "-c", begin + code, str(folder)],
+        umask=0o002, cwd="/", env=_ENVIRON, check=True, timeout=PATIENCE,
     )  # fmt: skip
 
 
